@@ -1,0 +1,18 @@
+//! FEEL: text is compiled once into an [`Expression`], which is then evaluated over borrowed
+//! variables.
+//!
+//! Boundary: pure; no clock, no randomness, no I/O. `now()` takes its value from [`Environment`].
+//! DMN lives in `dmn`; what a name means in a process (scopes) lives in `engine`.
+//! Read first: [`Expression`], then [`Value`].
+#![no_std]
+
+extern crate alloc;
+
+mod expression;
+pub mod json;
+mod value;
+
+pub use expression::{
+    Diagnostic, Environment, Evaluation, Expression, NoVariables, Scope, Warning,
+};
+pub use value::{Context, List, Number, Str, Value};
