@@ -1,1 +1,58 @@
-fn main() {}
+//! The chores of this repository: `cargo xtask tidy | errors | ci`.
+//!
+//! Boundary: reads the work tree and starts cargo; no crate of ours is a dependency, so that it
+//! still runs when one of them does not compile.
+//! Read first: [`tidy`], then [`ci`].
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool prints")]
+
+mod ci;
+mod errors;
+mod finding;
+mod rust;
+mod tidy;
+mod tree;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  tidy              check the rules of STYLE.md that no compiler checks
+  errors [--write]  list error codes and their pages; --write starts missing pages and
+                    brings the list in the book up to date
+  ci [STAGE]        everything a change must pass: tidy, fmt, clippy, test, pure, deny";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match run(&words) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(words: &[&str]) -> Result<ExitCode> {
+    let root = root()?;
+    match words {
+        ["tidy"] => tidy::run(root),
+        ["errors"] => errors::list(root),
+        ["errors", "--write"] => errors::write(root),
+        ["ci"] => ci::run(root, None),
+        ["ci", stage] => ci::run(root, Some(stage)),
+        _ => bail!("{USAGE}"),
+    }
+}
+
+/// The top of the work tree, where the workspace's `Cargo.toml` stands.
+fn root() -> Result<&'static Path> {
+    match Path::new(env!("CARGO_MANIFEST_DIR")).parent() {
+        Some(root) => Ok(root),
+        None => bail!("the directory of xtask has no parent"),
+    }
+}
