@@ -4,15 +4,25 @@
 //! `feel`. What the elements do at run time lives in `engine`.
 //! Read first: [`Program`], then [`read`].
 
-mod program;
+mod check;
+mod code;
+mod compile;
 mod diagnostic;
+mod place;
+mod program;
+mod report;
+mod source;
+mod text;
 
+pub use code::CODES;
 pub use diagnostic::{Diagnostic, Severity};
 pub use program::{
     CallActivity, Catch, Element, ElementIndex, Flow, FlowIndex, JobSpec, Kind, LoopSpec, Mapping,
     MessageSpec, Place, Program, Publication, Script, SendSpec, StartTrigger, Target, TimerSpec,
     TimerText,
 };
+
+use report::{Report, Spot};
 
 /// What one BPMN file holds.
 #[derive(Debug, Clone)]
@@ -38,12 +48,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            bytes_max: 4 * 1024 * 1024,
-            depth_max: 200,
-            attributes_max: 256,
-            nodes_max: 200_000,
-        }
+        Self { bytes_max: 4 * 1024 * 1024, depth_max: 200, attributes_max: 256, nodes_max: 200_000 }
     }
 }
 
@@ -59,6 +64,15 @@ pub fn read(_xml: &[u8], _limits: &Limits) -> Result<Model, Vec<Diagnostic>> {
 ///
 /// # Errors
 /// As [`read`]; the places are those of the text.
-pub fn read_text(_text: &str) -> Result<Program, Vec<Diagnostic>> {
-    Err(Vec::new())
+pub fn read_text(text: &str) -> Result<Program, Vec<Diagnostic>> {
+    let mut report = Report::new(text);
+    let bytes_max = Limits::default().bytes_max;
+    if text.len() > bytes_max {
+        let message = format!("the text has {} bytes, at most {bytes_max} are read", text.len());
+        report.error(code::FILE_TOO_LARGE, Spot::file(0), message, "split the process");
+        return Err(report.finish());
+    }
+    let source = text::parse(text, &mut report);
+    let program = compile::process(&source, &mut report);
+    if report.errors() == 0 { Ok(program) } else { Err(report.finish()) }
 }
