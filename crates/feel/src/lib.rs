@@ -8,11 +8,18 @@
 
 extern crate alloc;
 
+mod code;
 mod expression;
+mod function;
 pub mod json;
+mod temporal;
 mod value;
 
 pub use expression::{
     Diagnostic, Environment, Evaluation, Expression, NoVariables, Scope, Warning,
 };
-pub use value::{Context, List, Number, Str, Value};
+pub use function::Function;
+pub use temporal::{
+    Date, DateTime, DaysDuration, MonthsDuration, Time, Zone, parse_duration, parse_temporal,
+};
+pub use value::{Context, ContextBuilder, List, Number, Range, Rounding, Str, Value};
