@@ -1,9 +1,28 @@
 //! The core: commands in, events and effects out, as a deterministic function.
 //!
 //! Boundary: pure. Time, keys and limits come in with each command; nothing here knows stores,
-//! sockets or threads.
+//! sockets or threads. What must happen in the world leaves as effects.
+//! Invariants: ENG-1 the same state, program, command and stamp give the same events and effects.
+//! ENG-2 replaying the events gives the same state.
+//! Read first: [`instance::decide`], then [`Command`], [`Event`] and [`Effect`].
 #![no_std]
 
 extern crate alloc;
 
+mod command;
+mod draft;
+mod effect;
+mod event;
 pub mod ids;
+pub mod instance;
+mod limits;
+pub mod message;
+mod rejection;
+pub mod time;
+pub mod value;
+
+pub use command::{Caller, CancelledBy, Command, Reach, Start};
+pub use effect::{Effect, Report};
+pub use event::{Event, IncidentKind, ReadyCause, Repeat, Started};
+pub use limits::{Limits, Stamp};
+pub use rejection::Rejection;

@@ -1,0 +1,123 @@
+//! A decision in the making: it records an event and applies it in the same call, so that the
+//! rest of the decision sees it.
+//!
+//! Boundary: the only way in which deciding changes state; hooks and sibling modules get it as
+//! `&mut Draft`.
+//! Invariants: DRF-1 nothing changes the state of a decided instance but [`Draft::record`].
+//! Read first: [`Draft`].
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use bpmn::{Element, ElementIndex, Program};
+use feel::{Evaluation, Expression, Scope, Value};
+
+use crate::effect::Effect;
+use crate::event::Event;
+use crate::ids::StepKey;
+use crate::instance::{Instance, Rules, Step, apply};
+use crate::limits::Stamp;
+
+/// What is still to be done in this turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// Enter an activated step.
+    Enter(StepKey),
+    /// See whether a scope has nothing left to do.
+    Settle(StepKey),
+}
+
+/// A decision in the making.
+pub(crate) struct Draft<'a, 's> {
+    pub(crate) state: &'a mut Instance,
+    pub(crate) program: &'a Program,
+    pub(crate) rules: &'a Rules,
+    pub(crate) stamp: &'a mut Stamp<'s>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) effects: Vec<Effect>,
+    pub(crate) work: VecDeque<Work>,
+    /// Steps entered since the instance last waited.
+    pub(crate) run: u32,
+    /// Steps completed in this turn.
+    pub(crate) completed: u32,
+}
+
+impl<'a, 's> Draft<'a, 's> {
+    pub(crate) fn new(
+        state: &'a mut Instance,
+        program: &'a Program,
+        rules: &'a Rules,
+        stamp: &'a mut Stamp<'s>,
+    ) -> Self {
+        let run = state.run;
+        Self {
+            state,
+            program,
+            rules,
+            stamp,
+            events: Vec::with_capacity(8),
+            effects: Vec::new(),
+            work: VecDeque::new(),
+            run,
+            completed: 0,
+        }
+    }
+
+    /// Makes an event happen.
+    pub(crate) fn record(&mut self, event: Event) {
+        apply(self.state, &event);
+        self.events.push(event);
+    }
+
+    /// Asks the shell for something.
+    pub(crate) fn effect(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    /// A new key of this instance.
+    pub(crate) fn key(&mut self) -> u64 {
+        if self.state.keys.is_exhausted() {
+            let block = self.stamp.blocks.take();
+            self.record(Event::BlockTaken { block });
+            self.effect(Effect::ClaimBlock { block });
+        }
+        let key = self.state.keys.peek();
+        self.state.keys.next += 1;
+        key
+    }
+
+    /// The step at `key`.
+    pub(crate) fn step(&self, key: StepKey) -> Option<&Step> {
+        self.state.steps.get(&key)
+    }
+
+    /// The element of a program position; outlives the borrow of the draft.
+    pub(crate) fn element(&self, position: u32) -> &'a Element {
+        self.program.element(ElementIndex(position))
+    }
+
+    /// Evaluates over the variables that `step` sees.
+    pub(crate) fn evaluate(&self, expression: &Expression, step: StepKey) -> Evaluation {
+        expression.evaluate(&View { instance: self.state, step }, &self.stamp.environment())
+    }
+}
+
+/// The variables that a step sees: its own first, then its scopes' upwards.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct View<'a> {
+    pub(crate) instance: &'a Instance,
+    pub(crate) step: StepKey,
+}
+
+impl Scope for View<'_> {
+    fn get(&self, name: &str) -> Option<&Value> {
+        let mut at = Some(self.step);
+        while let Some(step) = at.and_then(|key| self.instance.steps.get(&key)) {
+            if let Some(value) = step.variables.get(name) {
+                return Some(value);
+            }
+            at = step.scope;
+        }
+        None
+    }
+}

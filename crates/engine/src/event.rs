@@ -1,0 +1,501 @@
+//! What happened to an instance. Events are the only thing that changes its state, and the audit
+//! log is made of them.
+//!
+//! Boundary: one closed alphabet, past tense. Numbers (`#[n(..)]`) are never reused.
+//! Invariants: EVT-1 applying the events of a decision to the state before it gives the state
+//! after it.
+//! Read first: [`Event`].   Tests: tests/replay.rs
+
+use feel::Str;
+use minicbor::{Decode, Encode};
+
+use crate::command::Caller;
+use crate::ids::{Block, DefinitionKey, EntryKey, IncidentKey, InstanceKey, JobKey, StepKey};
+use crate::value::Variables;
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+pub enum Event {
+    /// The instance began.
+    #[n(0)]
+    InstanceStarted(#[n(0)] Started),
+    /// A step was activated: its element is about to be entered.
+    #[n(1)]
+    StepActivated {
+        /// The step.
+        #[n(0)]
+        step: StepKey,
+        /// Position of its element.
+        #[n(1)]
+        element: u32,
+        /// The scope that contains it.
+        #[n(2)]
+        scope: StepKey,
+    },
+    /// The step did all there is to do on entering and waits.
+    #[n(2)]
+    StepEntered {
+        /// The step.
+        #[n(0)]
+        step: StepKey,
+    },
+    /// A subprocess opened its scope and waits for what is inside.
+    #[n(3)]
+    ScopeEntered {
+        /// The step.
+        #[n(0)]
+        step: StepKey,
+    },
+    /// The step was left normally.
+    #[n(4)]
+    StepCompleted {
+        /// The step.
+        #[n(0)]
+        step: StepKey,
+        /// Position of its element.
+        #[n(1)]
+        element: u32,
+    },
+    /// The step was ended from outside.
+    #[n(5)]
+    StepTerminated {
+        /// The step.
+        #[n(0)]
+        step: StepKey,
+        /// Position of its element.
+        #[n(1)]
+        element: u32,
+    },
+    /// A sequence flow was taken.
+    #[n(6)]
+    FlowTaken {
+        /// Position of the flow.
+        #[n(0)]
+        flow: u32,
+        /// The scope in which.
+        #[n(1)]
+        scope: StepKey,
+        /// The joining gateway that keeps the arrival, if it leads to one.
+        #[n(2)]
+        join: Option<u32>,
+    },
+    /// A joining gateway used one arrival of each incoming flow.
+    #[n(7)]
+    JoinPassed {
+        /// Position of the gateway.
+        #[n(0)]
+        gateway: u32,
+        /// The scope in which.
+        #[n(1)]
+        scope: StepKey,
+    },
+    /// Variables of one scope were set.
+    #[n(8)]
+    VariablesSet {
+        /// The scope.
+        #[n(0)]
+        step: StepKey,
+        /// Names and values; in the audit log the values are there only if asked for.
+        #[n(1)]
+        #[cbor(with = "crate::value::variables")]
+        variables: Variables,
+    },
+    /// A job was created.
+    #[n(9)]
+    JobCreated {
+        /// Its step.
+        #[n(0)]
+        step: StepKey,
+        /// The job.
+        #[n(1)]
+        job: JobKey,
+        /// Its type.
+        #[n(2)]
+        #[cbor(with = "crate::value::text")]
+        job_type: Str,
+        /// Tries.
+        #[n(3)]
+        retries: i32,
+    },
+    /// A worker took the job.
+    #[n(10)]
+    JobLeased {
+        /// The job.
+        #[n(0)]
+        job: JobKey,
+        /// Who.
+        #[n(1)]
+        #[cbor(with = "crate::value::text")]
+        worker: Str,
+        /// Until when, milliseconds since 1970 UTC.
+        #[n(2)]
+        deadline_ms: i64,
+    },
+    /// The job is done; its step goes on.
+    #[n(11)]
+    JobCompleted {
+        /// The job.
+        #[n(0)]
+        job: JobKey,
+    },
+    /// The worker failed.
+    #[n(12)]
+    JobFailed {
+        /// The job.
+        #[n(0)]
+        job: JobKey,
+        /// Tries left.
+        #[n(1)]
+        retries: i32,
+        /// Why.
+        #[n(2)]
+        #[cbor(with = "crate::value::text")]
+        message: Str,
+        /// When it may be tried again, if it backs off.
+        #[n(3)]
+        back_off_until_ms: Option<i64>,
+    },
+    /// The job waits for a worker again.
+    #[n(13)]
+    JobReadied {
+        /// The job.
+        #[n(0)]
+        job: JobKey,
+        /// Why: its lease ran out, its back-off is over, or its incident was resolved.
+        #[n(1)]
+        cause: ReadyCause,
+    },
+    /// The worker threw a business error.
+    #[n(14)]
+    JobErrorThrown {
+        /// The job.
+        #[n(0)]
+        job: JobKey,
+        /// The code.
+        #[n(1)]
+        #[cbor(with = "crate::value::text")]
+        code: Str,
+        /// Why.
+        #[n(2)]
+        #[cbor(with = "crate::value::text")]
+        message: Str,
+    },
+    /// The job was withdrawn because its step ended.
+    #[n(15)]
+    JobWithdrawn {
+        /// The job.
+        #[n(0)]
+        job: JobKey,
+    },
+    /// The tries left were set.
+    #[n(16)]
+    RetriesUpdated {
+        /// The job.
+        #[n(0)]
+        job: JobKey,
+        /// Now.
+        #[n(1)]
+        retries: i32,
+    },
+    /// A timer was armed.
+    #[n(17)]
+    TimerArmed {
+        /// The step that waits.
+        #[n(0)]
+        step: StepKey,
+        /// The timer.
+        #[n(1)]
+        timer: u64,
+        /// The catching element: the step's own or a boundary event.
+        #[n(2)]
+        element: u32,
+        /// Milliseconds since 1970 UTC.
+        #[n(3)]
+        due_ms: i64,
+        /// Milliseconds between repetitions; zero: none.
+        #[n(4)]
+        interval: Repeat,
+    },
+    /// A timer fired.
+    #[n(18)]
+    TimerFired {
+        /// The timer.
+        #[n(0)]
+        timer: u64,
+    },
+    /// A timer was disarmed.
+    #[n(19)]
+    TimerDisarmed {
+        /// The timer.
+        #[n(0)]
+        timer: u64,
+    },
+    /// The step waits for a message.
+    #[n(20)]
+    SubscriptionOpened {
+        /// The step that waits.
+        #[n(0)]
+        step: StepKey,
+        /// The catching element: the step's own or a boundary event.
+        #[n(1)]
+        element: u32,
+        /// The message name.
+        #[n(2)]
+        #[cbor(with = "crate::value::text")]
+        name: Str,
+        /// The correlation key.
+        #[n(3)]
+        #[cbor(with = "crate::value::text")]
+        key: Str,
+    },
+    /// A message came.
+    #[n(21)]
+    MessageCorrelated {
+        /// The step that waited.
+        #[n(0)]
+        step: StepKey,
+        /// The catching element.
+        #[n(1)]
+        element: u32,
+    },
+    /// The step does not wait for that message any more.
+    #[n(22)]
+    SubscriptionClosed {
+        /// The step that waited.
+        #[n(0)]
+        step: StepKey,
+        /// The catching element.
+        #[n(1)]
+        element: u32,
+    },
+    /// Something failed and waits for a person.
+    #[n(23)]
+    IncidentRaised {
+        /// The incident.
+        #[n(0)]
+        incident: IncidentKey,
+        /// The step that failed.
+        #[n(1)]
+        step: StepKey,
+        /// What kind.
+        #[n(2)]
+        kind: IncidentKind,
+        /// What happened.
+        #[n(3)]
+        #[cbor(with = "crate::value::text")]
+        message: Str,
+    },
+    /// The failed thing is tried again, or its step ended.
+    #[n(24)]
+    IncidentResolved {
+        /// The incident.
+        #[n(0)]
+        incident: IncidentKey,
+    },
+    /// A called process was asked for.
+    #[n(25)]
+    ChildCalled {
+        /// The call activity's step.
+        #[n(0)]
+        step: StepKey,
+        /// The process id.
+        #[n(1)]
+        #[cbor(with = "crate::value::text")]
+        process: Str,
+    },
+    /// The called process began.
+    #[n(26)]
+    ChildStarted {
+        /// The call activity's step.
+        #[n(0)]
+        step: StepKey,
+        /// The child.
+        #[n(1)]
+        child: InstanceKey,
+    },
+    /// An error was thrown that the instance does not catch; its caller is asked.
+    #[n(27)]
+    ErrorEscalated {
+        /// The step that threw.
+        #[n(0)]
+        step: StepKey,
+        /// The code.
+        #[n(1)]
+        #[cbor(with = "crate::value::text")]
+        code: Str,
+    },
+    /// A message or document was published.
+    #[n(28)]
+    Published {
+        /// The step that published.
+        #[n(0)]
+        step: StepKey,
+        /// The message name or document type.
+        #[n(1)]
+        #[cbor(with = "crate::value::text")]
+        name: Str,
+    },
+    /// The instance took another block of keys.
+    #[n(29)]
+    BlockTaken {
+        /// The block.
+        #[n(0)]
+        block: Block,
+    },
+    /// A key was used; only in the state's history, never in the audit log.
+    #[n(30)]
+    TurnEnded {
+        /// The next unused key position.
+        #[n(0)]
+        next: u16,
+        /// Steps entered since the instance last waited.
+        #[n(1)]
+        run: u32,
+    },
+    /// The instance ended normally.
+    #[n(31)]
+    InstanceCompleted,
+    /// The instance was cancelled.
+    #[n(32)]
+    InstanceCancelled,
+    /// The called process ended normally.
+    #[n(34)]
+    ChildEnded {
+        /// The call activity's step.
+        #[n(0)]
+        step: StepKey,
+    },
+    /// The lease of a job got another end.
+    #[n(33)]
+    DeadlineUpdated {
+        /// The job.
+        #[n(0)]
+        job: JobKey,
+        /// Milliseconds since 1970 UTC.
+        #[n(1)]
+        deadline_ms: i64,
+    },
+}
+
+/// How an instance began.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+pub struct Started {
+    /// The instance.
+    #[n(0)]
+    pub instance: InstanceKey,
+    /// Its process version.
+    #[n(1)]
+    pub definition: DefinitionKey,
+    /// The process id.
+    #[n(2)]
+    #[cbor(with = "crate::value::text")]
+    pub process: Str,
+    /// The version number.
+    #[n(3)]
+    pub version: u32,
+    /// Who called it.
+    #[n(4)]
+    pub caller: Option<Caller>,
+    /// The queue entry to acknowledge at its end.
+    #[n(5)]
+    pub origin: Option<EntryKey>,
+    /// The message name that it holds together with `holds_key`.
+    #[n(6)]
+    #[cbor(with = "crate::value::maybe_text")]
+    pub holds_name: Option<Str>,
+    /// The correlation key that it holds.
+    #[n(7)]
+    #[cbor(with = "crate::value::maybe_text")]
+    pub holds_key: Option<Str>,
+    /// When, milliseconds since 1970 UTC.
+    #[n(8)]
+    pub at_ms: i64,
+    /// What a person may search it by.
+    #[n(9)]
+    #[cbor(with = "crate::value::maybe_text")]
+    pub business_key: Option<Str>,
+}
+
+/// Why a job waits for a worker again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum ReadyCause {
+    /// The worker did not answer in time.
+    #[n(0)]
+    LeaseExpired,
+    /// The back-off is over.
+    #[n(1)]
+    BackOffOver,
+    /// The incident was resolved.
+    #[n(2)]
+    IncidentResolved,
+}
+
+/// How a timer goes on after it fired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
+pub struct Repeat {
+    /// Months and days of the interval cannot be said in milliseconds, so both are kept.
+    #[n(0)]
+    pub months: i32,
+    /// Milliseconds of the interval besides the months.
+    #[n(1)]
+    pub ms: i64,
+    /// Times to fire again; negative: for ever.
+    #[n(2)]
+    pub left: i32,
+}
+
+/// The kinds of incident, with the names of the compatible API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum IncidentKind {
+    /// A job has no retries left.
+    #[n(0)]
+    JobNoRetries,
+    /// No condition of a gateway holds and it has no default flow, or a condition is no boolean.
+    #[n(1)]
+    Condition,
+    /// An expression did not yield what is needed.
+    #[n(2)]
+    ExtractValue,
+    /// An input or output mapping failed.
+    #[n(3)]
+    IoMapping,
+    /// The called process does not exist or is not enabled.
+    #[n(4)]
+    CalledElement,
+    /// Nobody catches a thrown error.
+    #[n(5)]
+    UnhandledError,
+    /// The instance enters steps without end.
+    #[n(6)]
+    StepLimit,
+    /// A joining gateway waits for a flow that cannot come.
+    #[n(7)]
+    UnsatisfiedJoin,
+    /// The variables are larger than a message may be.
+    #[n(8)]
+    MessageSize,
+    /// A broken assumption of the engine; the instance is quarantined.
+    #[n(9)]
+    Invariant,
+}
+
+impl IncidentKind {
+    /// The name in lists and in the compatible API.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::JobNoRetries => "JOB_NO_RETRIES",
+            Self::Condition => "CONDITION_ERROR",
+            Self::ExtractValue => "EXTRACT_VALUE_ERROR",
+            Self::IoMapping => "IO_MAPPING_ERROR",
+            Self::CalledElement => "CALLED_ELEMENT_ERROR",
+            Self::UnhandledError => "UNHANDLED_ERROR_EVENT",
+            Self::StepLimit => "STEP_LIMIT_EXCEEDED",
+            Self::UnsatisfiedJoin => "UNSATISFIED_JOIN",
+            Self::MessageSize => "MESSAGE_SIZE_EXCEEDED",
+            Self::Invariant => "UNKNOWN",
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What a worker gets together with a job.
+//!
+//! Boundary: a copy of the state at the moment of the lease; later changes do not reach it.
+//! Read first: [`Activation`].
+
+use alloc::vec::Vec;
+
+use bpmn::Kind;
+use feel::Str;
+
+use crate::draft::Draft;
+use crate::ids::{DefinitionKey, InstanceKey, JobKey, StepKey};
+use crate::value::Variables;
+
+use super::state::Job;
+
+/// A job as its worker sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Activation {
+    /// The job.
+    pub job: JobKey,
+    /// Its type.
+    pub job_type: Str,
+    /// The instance.
+    pub instance: InstanceKey,
+    /// The process id.
+    pub process: Str,
+    /// The version number.
+    pub version: u32,
+    /// The process version.
+    pub definition: DefinitionKey,
+    /// The BPMN id of the element.
+    pub element: Str,
+    /// The step.
+    pub step: StepKey,
+    /// `zeebe:taskHeaders`.
+    pub headers: Vec<(Str, Str)>,
+    /// Who got it.
+    pub worker: Str,
+    /// Tries left.
+    pub retries: i32,
+    /// Failures so far; with the job's key this names the attempt.
+    pub failures: u32,
+    /// Until when it is theirs, milliseconds since 1970 UTC.
+    pub deadline_ms: i64,
+    /// All variables visible at the step.
+    pub variables: Variables,
+}
+
+/// Describes the job of `step` for `worker`.
+pub(crate) fn describe(
+    draft: &Draft<'_, '_>,
+    step: StepKey,
+    job: &Job,
+    worker: Str,
+    deadline_ms: i64,
+) -> Activation {
+    let state = &*draft.state;
+    let element = draft.element(state.steps.get(&step).map_or(0, |step| step.element));
+    let headers = match &element.kind {
+        Kind::ServiceTask(job)
+        | Kind::SendTask(bpmn::SendSpec::Job(job))
+        | Kind::IntermediateMessage(bpmn::SendSpec::Job(job))
+        | Kind::EndMessage(bpmn::SendSpec::Job(job))
+        | Kind::ScriptTask(bpmn::Script::Job(job)) => job.headers.clone(),
+        _ => Vec::new(),
+    };
+    Activation {
+        job: job.key,
+        job_type: job.job_type.clone(),
+        instance: state.key,
+        process: state.process.clone(),
+        version: state.version,
+        definition: state.definition,
+        element: element.id.clone(),
+        step,
+        headers,
+        worker,
+        retries: job.retries,
+        failures: job.failures,
+        deadline_ms,
+        variables: super::variables::visible(state, step),
+    }
+}

@@ -1,0 +1,230 @@
+//! Commands in, events and effects out.
+//!
+//! Boundary: the entry point of the aggregate; what each element does is in `element/`, what is
+//! shared between elements in the sibling modules.
+//! Invariants: DEC-1 a rejected command leaves the state as it was. DEC-2 one turn enters at most
+//! `turn_steps_max` steps.
+//! Read first: [`start`], then [`decide`].   Tests: tests/scenarios/
+
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use bpmn::{ElementIndex, Kind, Program, StartTrigger};
+
+use crate::command::{CancelledBy, Command, Start};
+use crate::draft::{Draft, Work};
+use crate::effect::Effect;
+use crate::event::{Event, Started};
+use crate::ids::{DefinitionKey, InstanceKey, StepKey};
+use crate::limits::Stamp;
+use crate::rejection::Rejection;
+use crate::value::from_context;
+
+use super::activation::Activation;
+use super::state::{Instance, Status, StepPhase, Wait};
+use super::{apply, element, end, incident, job, scope, subscription, variables};
+
+/// What a decision brought about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// What happened, in order.
+    pub events: Vec<Event>,
+    /// What the shell must do, in order.
+    pub effects: Vec<Effect>,
+    /// What a worker gets, if the command leased a job.
+    pub activation: Option<Activation>,
+}
+
+/// What applies to all instances of one process version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// Its key.
+    pub definition: DefinitionKey,
+    /// Its version number.
+    pub version: u32,
+    /// Whether adjacent steps run in one turn on the pipeline in memory (R20, R21); otherwise
+    /// every transition is durable before the next step is entered.
+    pub optimize_locally: bool,
+}
+
+/// Begins an instance.
+///
+/// # Errors
+/// [`Rejection::NoStart`] if the process has no such start event.
+pub fn start(
+    key: InstanceKey,
+    program: &Program,
+    rules: &Rules,
+    command: Start,
+    stamp: &mut Stamp<'_>,
+) -> Result<(Instance, Decision), Rejection> {
+    let first = start_event(program, command.element)?;
+    let (holds_name, holds_key) = match command.holds {
+        Some((name, key)) => (Some(name), Some(key)),
+        None => (None, None),
+    };
+    let started = Started {
+        instance: key,
+        definition: rules.definition,
+        process: program.id.clone(),
+        version: rules.version,
+        caller: command.caller,
+        origin: command.origin,
+        holds_name,
+        holds_key,
+        at_ms: stamp.now_ms,
+        business_key: command.business_key,
+    };
+    let mut state = apply::begin(&started);
+    let mut draft = Draft::new(&mut state, program, rules, stamp);
+    draft.record(Event::InstanceStarted(started));
+    let root = draft.state.root();
+    if !command.variables.is_empty() {
+        let variables = from_context(&command.variables);
+        draft.record(Event::VariablesSet { step: root, variables });
+    }
+    scope::activate(&mut draft, root, first);
+    let decision = finish(draft, None);
+    Ok((state, decision))
+}
+
+fn start_event(program: &Program, wanted: Option<u32>) -> Result<ElementIndex, Rejection> {
+    if let Some(position) = wanted {
+        let known = usize::try_from(position).ok().and_then(|at| program.elements.get(at));
+        return match known.map(|element| &element.kind) {
+            Some(Kind::Start(_)) => Ok(ElementIndex(position)),
+            _ => Err(Rejection::NoStart { wanted: position.to_string() }),
+        };
+    }
+    let process = program.element(ElementIndex::PROCESS);
+    process
+        .children
+        .iter()
+        .copied()
+        .find(|child| matches!(program.element(*child).kind, Kind::Start(StartTrigger::None)))
+        .ok_or_else(|| Rejection::NoStart { wanted: "none start event".to_string() })
+}
+
+/// Answers a command to a running instance.
+///
+/// # Errors
+/// A [`Rejection`]; the state is then unchanged.
+pub fn decide(
+    state: &mut Instance,
+    program: &Program,
+    rules: &Rules,
+    command: Command,
+    stamp: &mut Stamp<'_>,
+) -> Result<Decision, Rejection> {
+    if state.status != Status::Active {
+        return Err(Rejection::InstanceGone(state.key));
+    }
+    let mut draft = Draft::new(state, program, rules, stamp);
+    if command != Command::Continue {
+        draft.run = 0;
+    }
+    let activation = perform(&mut draft, command)?;
+    Ok(finish(draft, activation))
+}
+
+fn perform(draft: &mut Draft<'_, '_>, command: Command) -> Result<Option<Activation>, Rejection> {
+    match command {
+        Command::LeaseJob { job, worker, deadline_ms } => {
+            return job::lease(draft, job, worker, deadline_ms).map(Some);
+        }
+        Command::CompleteJob { job, variables } => job::complete(draft, job, &variables)?,
+        Command::FailJob { job, retries, message, back_off_ms, variables } => {
+            let failure = job::Failure { retries, message, back_off_ms };
+            job::fail(draft, job, failure, &variables)?;
+        }
+        Command::ThrowError { job, code, message, variables } => {
+            job::throw(draft, job, &element::Thrown { code, message, variables })?;
+        }
+        Command::ExpireLease { job } => job::expire(draft, job)?,
+        Command::UpdateRetries { job, retries } => job::update_retries(draft, job, retries)?,
+        Command::UpdateDeadline { job, deadline_ms } => {
+            job::update_deadline(draft, job, deadline_ms)?;
+        }
+        Command::FireTimer { id, due_ms } => subscription::fire(draft, id, due_ms)?,
+        Command::Correlate { step, element, variables } => {
+            subscription::correlate(draft, step, element, &variables)?;
+        }
+        Command::AcceptChild { step, child } => element::call::accept(draft, step, child)?,
+        Command::RefuseChild { step, reason } => element::call::refuse(draft, step, &reason)?,
+        Command::CompleteChild { step, child, variables } => {
+            element::call::complete(draft, step, child, &variables)?;
+        }
+        Command::CatchChildError { step, child, thrower, code, message, variables } => {
+            let thrown = element::Thrown { code, message, variables };
+            element::call::catch(draft, step, child, thrower, &thrown)?;
+        }
+        Command::LeaveUncaught { step, code, message } => {
+            incident::leave_uncaught(draft, step, &code, &message)?;
+        }
+        Command::ResolveIncident { incident } => incident::resolve(draft, incident)?,
+        Command::SetVariables { step, variables, reach } => {
+            variables::set(draft, step, &variables, reach)?;
+        }
+        Command::Cancel { by } => cancel(draft, by)?,
+        Command::Continue => resume(draft),
+    }
+    Ok(None)
+}
+
+fn cancel(draft: &mut Draft<'_, '_>, by: CancelledBy) -> Result<(), Rejection> {
+    if let (CancelledBy::Client, Some(caller)) = (by, draft.state.caller) {
+        let instance = draft.state.key;
+        return Err(Rejection::Called { instance, caller: caller.instance });
+    }
+    let root = draft.state.root();
+    end::terminate_inside(draft, root);
+    end::finish(draft, end::Ending::Cancelled);
+    Ok(())
+}
+
+/// Takes up the steps that the last turn activated but did not enter.
+fn resume(draft: &mut Draft<'_, '_>) {
+    let waiting: Vec<StepKey> = draft
+        .state
+        .steps
+        .iter()
+        .filter(|(_, step)| {
+            step.phase == StepPhase::Entering
+                && step.wait == Wait::Nothing
+                && step.incident.is_none()
+        })
+        .map(|(key, _)| *key)
+        .collect();
+    draft.work.extend(waiting.into_iter().map(Work::Enter));
+}
+
+/// Works until everything waits, the turn's budget is used up, or the instance has ended.
+fn finish(mut draft: Draft<'_, '_>, activation: Option<Activation>) -> Decision {
+    let mut entered = 0;
+    let mut deferred = false;
+    while let Some(work) = draft.work.pop_front() {
+        if draft.state.status != Status::Active {
+            break;
+        }
+        match work {
+            Work::Enter(_) if deferred => {}
+            Work::Enter(step) => {
+                let after_commit = !draft.rules.optimize_locally && draft.completed > 0;
+                if after_commit || entered >= draft.stamp.limits.turn_steps_max {
+                    deferred = true;
+                    draft.effect(Effect::Continue { after_commit });
+                    continue;
+                }
+                entered += 1;
+                draft.run += 1;
+                element::enter(&mut draft, step);
+            }
+            Work::Settle(step) => scope::settle(&mut draft, step),
+        }
+    }
+    let (next, run) = (draft.state.keys.next, draft.run);
+    if !draft.events.is_empty() && draft.state.status == Status::Active {
+        draft.record(Event::TurnEnded { next, run });
+    }
+    Decision { events: draft.events, effects: draft.effects, activation }
+}

@@ -1,0 +1,67 @@
+//! What each kind of element does when it is entered. One `match` dispatches; one file per family.
+//!
+//! Boundary: a hook takes the draft and calls plain functions of the sibling modules; there is no
+//! behaviour object. Leaving and aborting are the same for all and live in `end`.
+//! Read first: [`enter`], then `element/service_task.rs`.   Tests: tests/scenarios/
+
+pub(crate) mod call;
+mod event;
+mod gateway;
+mod service_task;
+mod sub_process;
+mod task;
+
+use bpmn::{Kind, SendSpec};
+use feel::{Context, Str};
+
+use crate::draft::Draft;
+use crate::event::IncidentKind;
+use crate::ids::StepKey;
+
+use super::{end, incident, variables};
+
+/// A thrown BPMN error.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Thrown {
+    /// Its code.
+    pub(crate) code: Str,
+    /// Why it was thrown.
+    pub(crate) message: Str,
+    /// Local to whatever catches it.
+    pub(crate) variables: Context,
+}
+
+/// Enters an activated step.
+pub(crate) fn enter(draft: &mut Draft<'_, '_>, step: StepKey) {
+    let Some(position) = draft.step(step).map(|step| step.element) else { return };
+    if draft.run > draft.stamp.limits.run_steps_max {
+        let message = "the instance enters steps without end; does its model loop?";
+        incident::raise(draft, step, IncidentKind::StepLimit, message);
+        return;
+    }
+    variables::map_inputs(draft, step);
+    let element = draft.element(position);
+    match &element.kind {
+        Kind::Start(_)
+        | Kind::EndNone
+        | Kind::IntermediateNone
+        | Kind::Boundary { .. }
+        | Kind::ParallelGateway => end::complete(draft, step),
+        Kind::Task | Kind::ManualTask => task::pass(draft, step),
+        Kind::ExclusiveGateway { default } => gateway::choose(draft, step, element, *default),
+        Kind::ServiceTask(job) => service_task::enter(draft, step, job),
+        Kind::ScriptTask(script) => task::script(draft, step, script),
+        Kind::SendTask(send) | Kind::IntermediateMessage(send) | Kind::EndMessage(send) => {
+            match send {
+                SendSpec::Job(job) => service_task::enter(draft, step, job),
+                SendSpec::Publish(publication) => event::publish(draft, step, publication),
+            }
+        }
+        Kind::ReceiveTask(_) | Kind::IntermediateCatch(_) => event::wait(draft, step),
+        Kind::EndError { code } => event::throw_error(draft, step, code),
+        Kind::EndTerminate => event::terminate(draft, step),
+        Kind::SubProcess { start } => sub_process::enter(draft, step, *start),
+        Kind::CallActivity(spec) => call::enter(draft, step, spec),
+        Kind::Process => {}
+    }
+}

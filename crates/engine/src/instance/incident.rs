@@ -1,0 +1,105 @@
+//! Failures that wait for a person, and trying again.
+//!
+//! Boundary: at most one incident per step; what is tried again follows from what the step waits
+//! for.
+//! Read first: [`raise`], then [`resolve`].   Tests: tests/scenarios/incidents/
+
+use alloc::format;
+
+use crate::draft::{Draft, Work};
+use crate::effect::Effect;
+use crate::event::{Event, IncidentKind, ReadyCause};
+use crate::ids::{IncidentKey, StepKey};
+use crate::rejection::Rejection;
+
+use super::state::{JobState, StepPhase, Wait};
+use super::subscription::Trouble;
+
+/// The most bytes of a message that an incident keeps.
+const MESSAGE_BYTES_MAX: usize = 10_000;
+
+/// Raises an incident at a step.
+pub(crate) fn raise(draft: &mut Draft<'_, '_>, step: StepKey, kind: IncidentKind, message: &str) {
+    let Some((element, job)) = draft.step(step).map(|found| {
+        let job = match &found.wait {
+            Wait::Job(job) => Some(job.key),
+            _ => None,
+        };
+        (found.element, job)
+    }) else {
+        return;
+    };
+    let incident = IncidentKey(draft.key());
+    let message: feel::Str = cut(message).into();
+    draft.record(Event::IncidentRaised { incident, step, kind, message: message.clone() });
+    draft.effect(Effect::OpenIncident { incident, step, job, element, kind, message });
+}
+
+/// Raises an incident for a step that could not be entered.
+pub(crate) fn trouble(draft: &mut Draft<'_, '_>, step: StepKey, trouble: &Trouble) {
+    raise(draft, step, trouble.kind, &trouble.message);
+}
+
+/// Nobody catches the error that `step` threw.
+pub(crate) fn uncaught(draft: &mut Draft<'_, '_>, step: StepKey, code: &str, message: &str) {
+    let Some(element) = draft.step(step).map(|step| step.element) else { return };
+    let id = &draft.element(element).id;
+    let text = if message.is_empty() {
+        format!("`{id}` threw error `{code}`, which nothing catches")
+    } else {
+        format!("`{id}` threw error `{code}`, which nothing catches: {message}")
+    };
+    raise(draft, step, IncidentKind::UnhandledError, &text);
+}
+
+/// The callers were asked: none catches the error.
+pub(crate) fn leave_uncaught(
+    draft: &mut Draft<'_, '_>,
+    step: StepKey,
+    code: &str,
+    message: &str,
+) -> Result<(), Rejection> {
+    let found = draft.step(step).ok_or(Rejection::StepGone(step))?;
+    if found.incident.is_some() {
+        return Err(Rejection::Stale);
+    }
+    uncaught(draft, step, code, message);
+    Ok(())
+}
+
+/// Tries again what failed.
+pub(crate) fn resolve(draft: &mut Draft<'_, '_>, key: IncidentKey) -> Result<(), Rejection> {
+    let gone = Rejection::IncidentGone(key);
+    let step = *draft.state.owners.get(&key.0).ok_or(gone.clone())?;
+    let found = draft.step(step).ok_or(gone.clone())?;
+    let incident = found.incident.as_ref().filter(|open| open.key == key).ok_or(gone)?;
+    let job = match &found.wait {
+        Wait::Job(job) if job.state == JobState::Failed => {
+            if incident.kind == IncidentKind::JobNoRetries && job.retries <= 0 {
+                return Err(Rejection::NoRetries(job.key));
+            }
+            Some((job.key, job.job_type.clone()))
+        }
+        _ => None,
+    };
+    let waits_for_children = found.wait == Wait::Children && found.phase == StepPhase::Active;
+    draft.record(Event::IncidentResolved { incident: key });
+    draft.effect(Effect::CloseIncident { incident: key });
+    if let Some((job, job_type)) = job {
+        draft.record(Event::JobReadied { job, cause: ReadyCause::IncidentResolved });
+        draft.effect(Effect::OfferJob { job, job_type });
+    } else if waits_for_children {
+        draft.work.push_back(Work::Settle(step));
+    } else {
+        draft.work.push_back(Work::Enter(step));
+    }
+    Ok(())
+}
+
+fn cut(message: &str) -> &str {
+    let mut end = message.len().min(MESSAGE_BYTES_MAX);
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    &message[..end]
+}

@@ -1,0 +1,52 @@
+//! Scopes: the process and its subprocesses, what begins in them and when they are done.
+//!
+//! Boundary: activating steps and settling scopes; taking flows is in `flow`.
+//! Read first: [`activate`], then [`settle`].
+
+use alloc::format;
+use alloc::string::String;
+
+use bpmn::ElementIndex;
+
+use crate::draft::{Draft, Work};
+use crate::event::{Event, IncidentKind};
+use crate::ids::StepKey;
+
+use super::{end, incident};
+
+/// Activates an element inside `scope`; it is entered later in the turn, or in the next.
+pub(crate) fn activate(
+    draft: &mut Draft<'_, '_>,
+    scope: StepKey,
+    element: ElementIndex,
+) -> StepKey {
+    let step = StepKey(draft.key());
+    draft.record(Event::StepActivated { step, element: element.0, scope });
+    draft.work.push_back(Work::Enter(step));
+    step
+}
+
+/// Completes a scope that has nothing left to do.
+pub(crate) fn settle(draft: &mut Draft<'_, '_>, scope: StepKey) {
+    let Some(step) = draft.step(scope) else { return };
+    if step.children > 0 || step.incident.is_some() {
+        return;
+    }
+    if step.arrivals.is_empty() {
+        if scope == draft.state.root() {
+            end::finish(draft, end::Ending::Completed);
+        } else {
+            end::complete(draft, scope);
+        }
+        return;
+    }
+    let mut gateways = String::new();
+    for (gateway, ..) in &step.arrivals {
+        if !gateways.is_empty() {
+            gateways.push_str("`, `");
+        }
+        gateways.push_str(&draft.element(*gateway).id);
+    }
+    let message = format!("`{gateways}` waits for a flow that cannot come any more");
+    incident::raise(draft, scope, IncidentKind::UnsatisfiedJoin, &message);
+}
