@@ -19,7 +19,7 @@ use crate::check;
 use crate::code;
 use crate::compile::mapping::Direction;
 use crate::compile::wiring::{Edges, Wiring};
-use crate::program::{Element, ElementIndex, FlowIndex, Kind, Place, Program};
+use crate::program::{Element, ElementIndex, FlowIndex, Kind, Place, Program, StartTrigger};
 use crate::report::Report;
 use crate::source::{Extensions, Form, Node, Process, Text};
 
@@ -58,6 +58,7 @@ fn kind(
     let Some(node) = source.nodes.get(position) else { return Kind::Task };
     match &node.form {
         Form::SubProcess => Kind::SubProcess { start: first_start(source, position, wiring) },
+        Form::Start(_) if is_inside_refused(source, node) => Kind::Start(StartTrigger::None),
         Form::Start(events) => event::start(node, events, report),
         Form::End(events) => event::end(node, events, report),
         Form::Catch(events) => event::intermediate_catch(node, events, report),
@@ -82,6 +83,12 @@ fn kind(
         }
         Form::CallActivity => task::call(node, report),
     }
+}
+
+/// Whether the subprocess around `node` is refused, so that its triggers mean nothing.
+fn is_inside_refused(source: &Process<'_>, node: &Node<'_>) -> bool {
+    let scope = node.scope.and_then(|scope| source.nodes.get(scope));
+    scope.is_some_and(|scope| matches!(scope.form, Form::Refused { .. }))
 }
 
 /// The first start event inside a subprocess; that there is exactly one is checked later.

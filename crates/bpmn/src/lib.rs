@@ -13,6 +13,7 @@ mod program;
 mod report;
 mod source;
 mod text;
+mod xml;
 
 pub use code::CODES;
 pub use diagnostic::{Diagnostic, Severity};
@@ -56,8 +57,19 @@ impl Default for Limits {
 ///
 /// # Errors
 /// All problems at once, each with its place; never only the first.
-pub fn read(_xml: &[u8], _limits: &Limits) -> Result<Model, Vec<Diagnostic>> {
-    Err(Vec::new())
+pub fn read(xml: &[u8], limits: &Limits) -> Result<Model, Vec<Diagnostic>> {
+    let text = decode(xml, limits)?;
+    let mut report = Report::new(text);
+    let Some(document) = xml::parse(text, limits, &mut report) else {
+        return Err(report.finish());
+    };
+    let processes = xml::read(&document, &mut report);
+    let programs = processes.iter().map(|source| compile::process(source, &mut report)).collect();
+    if report.errors() == 0 {
+        Ok(Model { programs, warnings: report.finish() })
+    } else {
+        Err(report.finish())
+    }
 }
 
 /// Compiles the compact text form that scenario files use (one process).
@@ -65,14 +77,30 @@ pub fn read(_xml: &[u8], _limits: &Limits) -> Result<Model, Vec<Diagnostic>> {
 /// # Errors
 /// As [`read`]; the places are those of the text.
 pub fn read_text(text: &str) -> Result<Program, Vec<Diagnostic>> {
+    let text = decode(text.as_bytes(), &Limits::default())?;
     let mut report = Report::new(text);
-    let bytes_max = Limits::default().bytes_max;
-    if text.len() > bytes_max {
-        let message = format!("the text has {} bytes, at most {bytes_max} are read", text.len());
-        report.error(code::FILE_TOO_LARGE, Spot::file(0), message, "split the process");
-        return Err(report.finish());
-    }
     let source = text::parse(text, &mut report);
     let program = compile::process(&source, &mut report);
     if report.errors() == 0 { Ok(program) } else { Err(report.finish()) }
+}
+
+/// The text of a file that is not too large and is UTF-8.
+fn decode<'a>(bytes: &'a [u8], limits: &Limits) -> Result<&'a str, Vec<Diagnostic>> {
+    let bytes_max = limits.bytes_max;
+    if bytes.len() > bytes_max {
+        let mut report = Report::new("");
+        let message = format!("the file has {} bytes, at most {bytes_max} are read", bytes.len());
+        let hint = "split it into several files, one process each";
+        report.error(code::FILE_TOO_LARGE, Spot::file(0), message, hint);
+        return Err(report.finish());
+    }
+    std::str::from_utf8(bytes).map_err(|error| {
+        let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
+        let valid = String::from_utf8_lossy(valid);
+        let mut report = Report::new(&valid);
+        let message = format!("the byte at offset {} is not UTF-8", error.valid_up_to());
+        let hint = "save the file with the encoding UTF-8";
+        report.error(code::NOT_UTF8, Spot::file(u32::MAX), message, hint);
+        report.finish()
+    })
 }

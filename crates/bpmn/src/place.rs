@@ -51,6 +51,19 @@ impl<'a> Lines<'a> {
         let column = mark.place.column + characters(&self.text[mark.offset..offset]);
         Place { line: mark.place.line, column }
     }
+
+    /// The offset of the character at `place`; the end of its line or text for anything beyond.
+    pub(crate) fn offset(&self, place: Place) -> u32 {
+        let after = self.marks.partition_point(|mark| mark.place <= place);
+        let Some(mark) = after.checked_sub(1).and_then(|index| self.marks.get(index)) else {
+            return 0;
+        };
+        let wanted =
+            if mark.place.line == place.line { place.column - mark.place.column } else { 0 };
+        let rest = &self.text[mark.offset..];
+        let skipped = rest.char_indices().nth(wanted as usize).map_or(rest.len(), |(at, _)| at);
+        u32::try_from(mark.offset + skipped).unwrap_or(u32::MAX)
+    }
 }
 
 fn mark_line(marks: &mut Vec<Mark>, piece: &str, offset: usize, line: u32) {
@@ -91,6 +104,15 @@ mod tests {
         assert_eq!(at("ab\ncd\n", 4), (2, 2));
         assert_eq!(at("ab\ncd\n", 6), (3, 1));
         assert_eq!(at("ab\ncd\n", 99), (3, 1));
+    }
+
+    #[test]
+    fn offsets_are_found_again() {
+        let text = format!("ab\n{}z\n", "é".repeat(3000));
+        let lines = Lines::new(&text);
+        for offset in [0, 1, 2, 3, 5, 3 + 2048, 3 + 6000] {
+            assert_eq!(lines.offset(lines.place(offset)), offset);
+        }
     }
 
     #[test]

@@ -69,6 +69,11 @@ impl<'a> Report<'a> {
         self.lines.place(at)
     }
 
+    /// The offset of a place.
+    pub(crate) fn offset(&self, place: Place) -> u32 {
+        self.lines.offset(place)
+    }
+
     /// Everything that was found, sorted by place.
     pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
         self.found.sort_by(|a, b| (a.place, a.code).cmp(&(b.place, b.code)));

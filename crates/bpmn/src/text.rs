@@ -30,6 +30,8 @@ mod element;
 mod lexer;
 mod line;
 
+use std::collections::BTreeMap;
+
 use crate::code;
 use crate::report::{Report, Spot};
 use crate::source::{Entry, Extensions, Form, Node, Process, Text};
@@ -223,14 +225,13 @@ impl<'a> Reader<'a> {
     /// Adds the flows from `source`; the id of the default one comes back.
     fn flows(&mut self, source: &Text<'a>, targets: Vec<Target<'a>>) -> Option<Text<'a>> {
         let mut default = None;
-        let earlier = self.process.flows.len();
+        let mut parallel = BTreeMap::new();
         for target in targets {
             let mut id = format!("{}->{}", &**source, &*target.id);
-            let parallel =
-                self.process.flows[earlier..].iter().filter(|flow| flow.id.starts_with(&id));
-            let parallel = parallel.count();
-            if parallel > 0 {
-                id = format!("{id}#{}", parallel + 1);
+            let earlier = parallel.entry(target.id.to_string()).or_insert(0);
+            *earlier += 1;
+            if *earlier > 1 {
+                id = format!("{id}#{earlier}");
             }
             let id = Text::new(id, target.id.at);
             if target.is_default {

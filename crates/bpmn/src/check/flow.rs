@@ -6,7 +6,7 @@
 use crate::code;
 use crate::program::{Element, FlowIndex, Kind, Program};
 use crate::report::{Report, Spot};
-use crate::source::{Flow, Form, Node, Process};
+use crate::source::{Event, Flow, Form, Node, Process};
 
 /// Checks the flows at every element, and the condition of every flow.
 pub(super) fn check(
@@ -62,7 +62,14 @@ fn check_ends(
         | Form::CallActivity
         | Form::Refused { .. } => {}
     }
-    if matches!(node.form, Form::Boundary(_)) && element.outgoing.is_empty() {
+    let leads_nowhere = match &node.form {
+        Form::Boundary(boundary) => {
+            element.outgoing.is_empty()
+                && !boundary.events.iter().any(|event| matches!(event, Event::Refused))
+        }
+        _ => false,
+    };
+    if leads_nowhere {
         let text = format!("{} leads nowhere", node.title());
         let hint = "add a sequence flow to what happens then";
         report.error(code::BOUNDARY_OUTGOING, node.spot(), text, hint);

@@ -1,0 +1,113 @@
+//! Real model files: each is read within the limits and without a panic; the executable ones of
+//! the zeebe flavour compile, or are refused for a reason that is printed.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bpmn::{CODES, Diagnostic, Limits, Severity, read};
+
+/// Where the model files are, if they are there.
+fn models() -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/models");
+    root.is_dir().then_some(root)
+}
+
+fn bpmn_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    let mut entries: Vec<PathBuf> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            bpmn_files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "bpmn") {
+            found.push(path);
+        }
+    }
+}
+
+fn is_zeebe(text: &str) -> bool {
+    text.contains("http://camunda.org/schema/zeebe/1.0") && text.contains("isExecutable=\"true\"")
+}
+
+#[test]
+fn every_model_file_is_read() {
+    let Some(root) = models() else {
+        println!("skipped: every_model_file_is_read");
+        return;
+    };
+    let mut files = Vec::new();
+    bpmn_files(&root, &mut files);
+    let (mut compiled, mut zeebe, mut zeebe_compiled) = (0, 0, 0);
+    let mut reasons: BTreeMap<&'static str, usize> = BTreeMap::new();
+    let mut verbose = String::new();
+    for path in &files {
+        let bytes = fs::read(path).unwrap();
+        let is_zeebe = is_zeebe(&String::from_utf8_lossy(&bytes));
+        let result = read(&bytes, &Limits::default());
+        zeebe += usize::from(is_zeebe);
+        match result {
+            Ok(model) => {
+                assert!(!model.programs.is_empty());
+                assert!(model.warnings.iter().all(|found| found.severity == Severity::Warning));
+                compiled += 1;
+                zeebe_compiled += usize::from(is_zeebe);
+                for found in &model.warnings {
+                    verbose += &format!("{}\n{}", path.display(), shown(found));
+                }
+            }
+            Err(found) => {
+                check_diagnostics(&found);
+                if is_zeebe {
+                    let mut codes: Vec<&str> = found
+                        .iter()
+                        .filter(|found| found.severity == Severity::Error)
+                        .map(|found| found.code)
+                        .collect();
+                    codes.sort_unstable();
+                    codes.dedup();
+                    for code in codes {
+                        *reasons
+                            .entry(CODES.iter().find(|c| c.0 == code).unwrap().0)
+                            .or_default() += 1;
+                    }
+                    for found in &found {
+                        verbose += &format!("{}\n{}", path.display(), shown(found));
+                    }
+                }
+            }
+        }
+    }
+    println!("{verbose}");
+    println!("{} files, {compiled} compiled", files.len());
+    println!("{zeebe} executable zeebe files, {zeebe_compiled} compiled; reasons (files):");
+    for (code, count) in &reasons {
+        let title = CODES.iter().find(|known| known.0 == *code).unwrap().1;
+        println!("  {count:4} {code} {title}");
+    }
+    assert!(files.len() > 1000);
+    assert!(zeebe_compiled * 10 > zeebe * 4, "{zeebe_compiled} of {zeebe}");
+}
+
+fn shown(found: &Diagnostic) -> String {
+    format!(
+        "  {:?} {} {}:{} {:?} {}\n",
+        found.severity,
+        found.code,
+        found.place.line,
+        found.place.column,
+        found.element,
+        found.message
+    )
+}
+
+fn check_diagnostics(found: &[Diagnostic]) {
+    assert!(found.iter().any(|found| found.severity == Severity::Error));
+    for found in found {
+        assert!(CODES.iter().any(|known| known.0 == found.code), "{}", found.code);
+        assert!(found.place.line > 0 && found.place.column > 0);
+        assert!(!found.message.is_empty() && !found.hint.is_empty());
+        assert!(!found.message.ends_with('.'), "{}", found.message);
+    }
+    assert!(found.windows(2).all(|pair| pair[0].place <= pair[1].place));
+}
