@@ -83,6 +83,11 @@ pub enum Command {
         /// The job.
         job: JobKey,
     },
+    /// Whoever held the job is gone: it waits for a worker again at once.
+    ReleaseJob {
+        /// The job.
+        job: JobKey,
+    },
     /// Set the tries left.
     UpdateRetries {
         /// The job.

@@ -135,6 +135,15 @@ pub(crate) fn expire(draft: &mut Draft<'_, '_>, key: JobKey) -> Result<(), Rejec
         JobState::Leased { deadline_ms, .. } if deadline_ms <= draft.stamp.now_ms => {}
         _ => return Err(Rejection::Stale),
     }
+    release(draft, key)
+}
+
+/// The holder is gone: the job waits for a worker again. Retries are kept.
+pub(crate) fn release(draft: &mut Draft<'_, '_>, key: JobKey) -> Result<(), Rejection> {
+    let (_, job) = draft.state.job(key).ok_or(Rejection::JobGone(key))?;
+    if !matches!(job.state, JobState::Leased { .. }) {
+        return Err(Rejection::Stale);
+    }
     let job_type = job.job_type.clone();
     draft.record(Event::JobReadied { job: key, cause: ReadyCause::LeaseExpired });
     draft.effect(Effect::OfferJob { job: key, job_type });
