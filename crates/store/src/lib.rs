@@ -4,7 +4,9 @@
 //! no decision. Snapshots and audit records are opaque bytes here.
 //! Read first: [`Store`], then [`Unit`].
 
+pub mod memory;
 mod port;
+pub mod sqlite;
 mod unit;
 
 pub use port::{

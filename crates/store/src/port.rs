@@ -74,6 +74,13 @@ pub enum Error {
     Closed,
 }
 
+impl Error {
+    /// What every store answers to a unit that names no shard.
+    pub(crate) fn no_shard() -> Self {
+        Self::Failed { act: "commit", place: "unit".into(), source: "it names no shard".into() }
+    }
+}
+
 /// The answer to a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Committed {

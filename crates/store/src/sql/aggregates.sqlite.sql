@@ -1,0 +1,19 @@
+-- name: put_instance
+INSERT INTO snapshots (instance, snapshot) VALUES (?1, ?2)
+ON CONFLICT (instance) DO UPDATE SET snapshot = excluded.snapshot;
+
+-- name: delete_instance
+DELETE FROM snapshots WHERE instance = ?1;
+
+-- name: load_instance
+SELECT snapshot FROM snapshots WHERE instance = ?1;
+
+-- name: put
+INSERT INTO aggregates (shard, address, snapshot) VALUES (?1, ?2, ?3)
+ON CONFLICT (shard, address) DO UPDATE SET snapshot = excluded.snapshot;
+
+-- name: delete
+DELETE FROM aggregates WHERE shard = ?1 AND address = ?2;
+
+-- name: load
+SELECT snapshot FROM aggregates WHERE shard = ?1 AND address = ?2;

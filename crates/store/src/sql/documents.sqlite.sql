@@ -1,0 +1,44 @@
+-- name: put
+INSERT INTO documents (document, type, id, source, at_ms, content) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+ON CONFLICT (document) DO UPDATE SET
+    type = excluded.type, id = excluded.id, source = excluded.source, at_ms = excluded.at_ms,
+    content = excluded.content;
+
+-- name: delete
+DELETE FROM documents WHERE document = ?1;
+
+-- name: one
+SELECT type, id, source, at_ms, content FROM documents WHERE document = ?1;
+
+-- name: put_entry
+INSERT INTO entries (entry, trigger, document, state, attempts, due_ms, instance, reason)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+ON CONFLICT (entry) DO UPDATE SET
+    trigger = excluded.trigger, document = excluded.document, state = excluded.state,
+    attempts = excluded.attempts, due_ms = excluded.due_ms, instance = excluded.instance,
+    reason = excluded.reason;
+
+-- name: delete_entry
+DELETE FROM entries WHERE entry = ?1;
+
+-- name: entry
+SELECT entry, trigger, document, state, attempts, due_ms, instance, reason
+FROM entries WHERE entry = ?1;
+
+-- name: entries
+SELECT entry, trigger, document, state, attempts, due_ms, instance, reason
+FROM entries WHERE state = ?1 AND entry > ?2 ORDER BY entry LIMIT ?3;
+
+-- name: entries_of_trigger
+SELECT entry, trigger, document, state, attempts, due_ms, instance, reason
+FROM entries WHERE state = ?1 AND entry > ?2 AND trigger = ?4 ORDER BY entry LIMIT ?3;
+
+-- name: put_seen
+INSERT INTO seen (source, id, document, at_ms) VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT (source, id) DO UPDATE SET document = excluded.document, at_ms = excluded.at_ms;
+
+-- name: seen
+SELECT document FROM seen WHERE source = ?1 AND id = ?2;
+
+-- name: forget_seen
+DELETE FROM seen WHERE at_ms < ?1;

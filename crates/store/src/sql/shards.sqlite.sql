@@ -1,0 +1,19 @@
+-- name: read
+SELECT epoch, sequence, blocks_next FROM shards WHERE shard = ?1;
+
+-- name: acquire
+INSERT INTO shards (shard, epoch, sequence, blocks_next, server) VALUES (?1, 1, 0, 1, ?2)
+ON CONFLICT (shard) DO UPDATE SET epoch = epoch + 1, server = excluded.server;
+
+-- name: advance
+UPDATE shards SET sequence = ?2, blocks_next = ?3 WHERE shard = ?1;
+
+-- name: take_block
+INSERT INTO blocks (block, instance) VALUES (?1, ?2)
+ON CONFLICT (block) DO UPDATE SET instance = excluded.instance;
+
+-- name: block_owner
+SELECT instance FROM blocks WHERE block = ?1;
+
+-- name: forget_blocks
+DELETE FROM blocks WHERE instance = ?1;

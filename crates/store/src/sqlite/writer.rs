@@ -1,0 +1,254 @@
+//! The one thread that writes: takes what waits, writes it in one transaction, answers.
+//!
+//! Boundary: grouping, transactions, answers, and when to ask for a checkpoint. What a unit
+//! changes is in `commit`. Nothing waits for a fuller group: the batch forms itself while the
+//! earlier one is being written.
+//! Invariants: SQW-2 an answer is sent after the transaction that it is about. SQW-3 a unit that
+//! fails spoils no other: the group is rolled back and each of it tried alone.
+//! Read first: [`run`], then [`Writer::write`].   Tests: `conformance`, `tests/sqlite_crash.rs`
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use engine::ids::ShardId;
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::checkpoint::{Trigger, checkpoint};
+use super::commit::{self, Commit};
+use super::failure::{is_full, translate};
+use crate::port::{Committed, Error, Lease};
+use crate::unit::Unit;
+
+/// Rows in one transaction, beyond which nothing more is taken in.
+const GROUP_ROWS: usize = 20_000;
+
+/// Where an answer goes; nobody may be waiting any more.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
+
+/// What the writer is asked.
+pub(super) enum Request {
+    /// Take a shard over.
+    Acquire { shard: ShardId, server: String, reply: Reply<Lease> },
+    /// Apply a unit.
+    Commit { shard: ShardId, unit: Box<Unit>, reply: Reply<Committed> },
+    /// Copy the rest of the log, so that it starts again: a checkpoint beside it came near.
+    Restart,
+    /// Copy all of the log and empty its file: nothing has happened for a while.
+    Truncate,
+    /// Write what waits, then stop.
+    Close { reply: Reply<()> },
+}
+
+/// What a request of a transaction gets when it is durable.
+enum Outcome {
+    Acquired(Lease),
+    Committed(Committed),
+}
+
+struct Writer<'c> {
+    connection: &'c Connection,
+    commit: Commit<'c>,
+    log_pages: Arc<AtomicU32>,
+    trigger: Trigger,
+    place: PathBuf,
+}
+
+/// What went wrong, and whether COMMIT had been tried.
+struct Failure {
+    error: rusqlite::Error,
+    is_uncertain: bool,
+}
+
+/// Serves requests until the queue is closed or a request says so.
+///
+/// `started` hears whether the statements could be prepared.
+pub(super) fn run(
+    mut connection: Connection,
+    place: PathBuf,
+    mut queue: mpsc::Receiver<Request>,
+    trigger: Trigger,
+    started: &std::sync::mpsc::Sender<Result<(), Error>>,
+) {
+    let log_pages = Arc::new(AtomicU32::new(0));
+    let counter = Arc::clone(&log_pages);
+    let hooked = connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages| {
+        counter.store(u32::try_from(pages).unwrap_or(0), Ordering::Relaxed);
+        Ok(())
+    }));
+    let connection = &connection;
+    let commit = match hooked.and_then(|()| Commit::prepare(connection)) {
+        Ok(commit) => commit,
+        Err(error) => {
+            // Whoever opens the store is waiting for this.
+            drop(started.send(Err(translate("prepare", &place, error))));
+            return;
+        }
+    };
+    drop(started.send(Ok(())));
+    let mut writer = Writer { connection, commit, log_pages, trigger, place };
+    let mut next = None;
+    while let Some(first) = next.take().or_else(|| queue.blocking_recv()) {
+        match first {
+            Request::Restart => writer.restart(),
+            Request::Truncate => writer.truncate(),
+            Request::Close { reply } => {
+                queue.close();
+                while let Some(request) = queue.blocking_recv() {
+                    writer.write(vec![request]);
+                }
+                writer.truncate();
+                drop(reply.send(Ok(())));
+                return;
+            }
+            first @ (Request::Acquire { .. } | Request::Commit { .. }) => {
+                let group;
+                (group, next) = gather(first, &mut queue);
+                writer.write(group);
+            }
+        }
+    }
+    writer.truncate();
+}
+
+/// `first` and what waits behind it, up to a request of another kind, which comes next.
+fn gather(
+    mut first: Request,
+    queue: &mut mpsc::Receiver<Request>,
+) -> (Vec<Request>, Option<Request>) {
+    let mut rows = arrange(&mut first);
+    let mut group = vec![first];
+    while rows < GROUP_ROWS {
+        match queue.try_recv() {
+            Ok(mut request @ (Request::Acquire { .. } | Request::Commit { .. })) => {
+                rows += arrange(&mut request);
+                group.push(request);
+            }
+            Ok(other) => return (group, Some(other)),
+            Err(_) => break,
+        }
+    }
+    (group, None)
+}
+
+/// Sorts a unit; its number of rows.
+fn arrange(request: &mut Request) -> usize {
+    let Request::Commit { unit, .. } = request else { return 1 };
+    commit::sort(unit);
+    1 + unit.aggregates.len()
+        + unit.instances.len()
+        + unit.audit.len()
+        + unit.jobs.len()
+        + unit.timers.len()
+        + unit.documents.len()
+        + unit.entries.len()
+        + unit.seen.len()
+        + unit.forget.len()
+}
+
+impl Writer<'_> {
+    /// Writes a group, or one after the other if the group fails, and answers.
+    fn write(&mut self, group: Vec<Request>) {
+        match self.transact(&group) {
+            Ok(outcomes) => {
+                for (request, outcome) in group.into_iter().zip(outcomes) {
+                    answer(request, Ok(outcome));
+                }
+            }
+            Err(failure) if group.len() > 1 && !failure.is_uncertain => {
+                for request in group {
+                    self.write(vec![request]);
+                }
+            }
+            Err(failure) => {
+                let mut cause = Some(failure.error);
+                for request in group {
+                    let error = cause.take().map_or_else(
+                        || self.uncertain(),
+                        |error| translate("commit to", &self.place, error),
+                    );
+                    answer(request, Err(error));
+                }
+            }
+        }
+        self.trigger.after_commit(self.log_pages.load(Ordering::Relaxed));
+    }
+
+    /// The error for the others of a group whose COMMIT failed.
+    fn uncertain(&self) -> Error {
+        Error::Failed {
+            act: "commit to",
+            place: self.place.display().to_string(),
+            source: "the transaction that it was part of failed".into(),
+        }
+    }
+
+    fn transact(&mut self, group: &[Request]) -> Result<Vec<Outcome>, Failure> {
+        let result = self.apply(group).map_err(|error| Failure { error, is_uncertain: false });
+        let result = result.and_then(|outcomes| {
+            self.connection.execute_batch("COMMIT").map_err(|error| {
+                let is_uncertain = !is_full(&error);
+                Failure { error, is_uncertain }
+            })?;
+            Ok(outcomes)
+        });
+        if result.is_err() {
+            self.commit.forget_cached();
+            if !self.connection.is_autocommit() {
+                // SQLite answers with an error only if there is nothing to roll back.
+                drop(self.connection.execute_batch("ROLLBACK"));
+            }
+        }
+        result
+    }
+
+    fn apply(&mut self, group: &[Request]) -> rusqlite::Result<Vec<Outcome>> {
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        let mut outcomes = Vec::with_capacity(group.len());
+        for request in group {
+            match request {
+                Request::Acquire { shard, server, .. } => {
+                    outcomes.push(Outcome::Acquired(self.commit.acquire(*shard, server)?));
+                }
+                Request::Commit { shard, unit, .. } => {
+                    outcomes.push(Outcome::Committed(self.commit.apply(*shard, unit)?));
+                }
+                Request::Restart | Request::Truncate | Request::Close { .. } => {}
+            }
+        }
+        self.commit.finish()?;
+        Ok(outcomes)
+    }
+
+    fn restart(&mut self) {
+        // A failed checkpoint leaves the log longer, nothing else; the next one tries again.
+        let left = checkpoint(self.connection, "PASSIVE").unwrap_or(u32::MAX);
+        self.trigger.after_restart(self.log_pages.load(Ordering::Relaxed), left);
+    }
+
+    fn truncate(&mut self) {
+        if checkpoint(self.connection, "PASSIVE").is_ok_and(|left| left == 0)
+            && checkpoint(self.connection, "TRUNCATE").is_ok()
+        {
+            self.log_pages.store(0, Ordering::Relaxed);
+            self.trigger.after_restart(0, 0);
+        }
+        self.trigger.after_truncate();
+    }
+}
+
+fn answer(request: Request, result: Result<Outcome, Error>) {
+    match (request, result) {
+        (Request::Acquire { reply, .. }, Ok(Outcome::Acquired(lease))) => {
+            drop(reply.send(Ok(lease)));
+        }
+        (Request::Acquire { reply, .. }, Err(error)) => drop(reply.send(Err(error))),
+        (Request::Commit { reply, .. }, Ok(Outcome::Committed(committed))) => {
+            drop(reply.send(Ok(committed)));
+        }
+        (Request::Commit { reply, .. }, Err(error)) => drop(reply.send(Err(error))),
+        (Request::Close { reply }, _) => drop(reply.send(Ok(()))),
+        _ => {}
+    }
+}
