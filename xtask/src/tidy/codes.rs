@@ -114,7 +114,22 @@ pub(crate) fn check(tree: &Tree, findings: &mut Findings) {
             findings.error((&file.path, 0), what, "remove the page, or declare the code");
         }
     }
+    check_book(tree, &declared, findings);
     check_uses(tree, &known, findings);
+}
+
+/// The book shows every page.
+fn check_book(tree: &Tree, declared: &[Declared], findings: &mut Findings) {
+    let chapters: Vec<&File> =
+        tree.files.iter().filter(|file| file.path.starts_with("docs/src/errors/")).collect();
+    for code in declared {
+        let page = format!("errors/{}.md", code.code);
+        let shown = chapters.iter().any(|file| file.text.contains(&page));
+        if !shown && tree.paths.contains(&page_path(&code.code)) {
+            let what = format!("the book does not show the page of `{}`", code.code);
+            findings.error((&page_path(&code.code), 0), what, "run `cargo xtask errors --write`");
+        }
+    }
 }
 
 fn check_page(page: &File, code: &Declared, findings: &mut Findings) {
@@ -192,6 +207,7 @@ mod tests {
         let expected = [
             "crates/a/src/code.rs:3: the code `AAA-002` has no page",
             "crates/a/src/use.rs:1: the code `AAA-009` stands in no table",
+            "docs/errors/AAA-001.md: the book does not show the page of `AAA-001`",
             "docs/errors/AAA-003.md: no table of codes has `AAA-003`",
         ];
         assert_found(&found(check, &files), &expected);
@@ -201,7 +217,11 @@ mod tests {
     fn a_page_has_the_title_and_is_written() {
         let page = format!("# AAA-001: else\n\n## Why\n{}\n", super::UNWRITTEN);
         let one = "pub const CODES: &[(&str, &str)] = &[(\"AAA-001\", \"first\")];";
-        let files = [("crates/a/src/code.rs", one), ("docs/errors/AAA-001.md", page.as_str())];
+        let files = [
+            ("crates/a/src/code.rs", one),
+            ("docs/errors/AAA-001.md", page.as_str()),
+            ("docs/src/errors/aaa.md", "{{#include ../../errors/AAA-001.md}}"),
+        ];
         let expected = [
             "docs/errors/AAA-001.md: the page has other sections",
             "docs/errors/AAA-001.md:1: the title is not",
