@@ -13,6 +13,7 @@ mod mapping;
 mod message;
 mod task;
 mod timer;
+mod unused;
 mod wiring;
 
 use crate::check;
@@ -20,7 +21,7 @@ use crate::code;
 use crate::compile::mapping::Direction;
 use crate::compile::wiring::{Edges, Wiring};
 use crate::program::{Element, ElementIndex, FlowIndex, Kind, Place, Program, StartTrigger};
-use crate::report::Report;
+use crate::report::{Report, short};
 use crate::source::{Extensions, Form, Node, Process, Text};
 
 /// Compiles and checks one process. The result is to be dropped if errors were reported.
@@ -56,6 +57,7 @@ fn kind(
     report: &mut Report<'_>,
 ) -> Kind {
     let Some(node) = source.nodes.get(position) else { return Kind::Task };
+    unused::warn(node, report);
     match &node.form {
         Form::SubProcess => Kind::SubProcess { start: first_start(source, position, wiring) },
         Form::Start(_) if is_inside_refused(source, node) => Kind::Start(StartTrigger::None),
@@ -112,7 +114,7 @@ fn default_flow(
     if leaves == Some(wiring::index_of(position)) {
         return found;
     }
-    let shown = expression::short(id);
+    let shown = short(id);
     let text = format!("the default flow `{shown}` does not leave {}", node.title());
     let hint = "choose one of its outgoing sequence flows as the default";
     report.error(code::DEFAULT_FLOW, node.spot().moved(id.at), text, hint);

@@ -11,6 +11,10 @@ use crate::program::Place;
 
 /// Problems that one report lists; the rest is only counted.
 const LISTED_MAX: usize = 1000;
+/// Characters of a user's text that a message shows.
+pub(crate) const SHOWN_MAX: usize = 60;
+/// Characters of a message, and of the id of an element.
+const MESSAGE_MAX: usize = 1000;
 
 /// Where something is wrong: a byte offset, and the BPMN element if it has an id.
 #[derive(Debug, Clone, Copy)]
@@ -101,9 +105,21 @@ impl<'a> Report<'a> {
             code: code.0,
             severity,
             place: self.lines.place(spot.at),
-            element: spot.element.map(Into::into),
-            message,
+            element: spot.element.map(|id| cut(id, MESSAGE_MAX).into()),
+            message: cut(&message, MESSAGE_MAX),
             hint: hint.to_owned(),
         });
+    }
+}
+
+/// `text`, cut to what fits into a message.
+pub(crate) fn short(text: &str) -> String {
+    cut(text, SHOWN_MAX)
+}
+
+fn cut(text: &str, characters_max: usize) -> String {
+    match text.char_indices().nth(characters_max) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
     }
 }

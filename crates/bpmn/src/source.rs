@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 
 use crate::program::TimerText;
-use crate::report::Spot;
+use crate::report::{Spot, short};
 
 /// Text and the byte offset where it stands.
 #[derive(Debug, Clone)]
@@ -77,8 +77,13 @@ impl Node<'_> {
 
     /// What it is called in messages: kind and id.
     pub(crate) fn title(&self) -> String {
-        format!("{} `{}`", self.form.title(), &*self.id)
+        titled(self.form.title(), &self.id)
     }
+}
+
+/// A kind and an id, as messages show them.
+pub(crate) fn titled(kind: &str, id: &str) -> String {
+    if id.is_empty() { format!("{kind} without id") } else { format!("{kind} `{}`", short(id)) }
 }
 
 /// Which BPMN element it is, with what only this element has.

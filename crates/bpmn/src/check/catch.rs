@@ -9,7 +9,7 @@ use feel::{Str, Value};
 
 use crate::code;
 use crate::program::{Catch, Kind, Program};
-use crate::report::Report;
+use crate::report::{Report, short};
 use crate::source::Process;
 
 /// What makes two boundary events equal.
@@ -36,7 +36,7 @@ pub(super) fn check(source: &Process<'_>, program: &Program, report: &mut Report
                 Caught::Error(None) => "every error".to_owned(),
             };
             if !seen.insert(caught) {
-                let text = format!("two boundary events of `{}` catch {what}", element.id);
+                let text = format!("two boundary events of `{}` catch {what}", short(&element.id));
                 let hint = "keep one of the two";
                 report.error(code::CATCH_TWICE, node.spot(), text, hint);
             }

@@ -6,7 +6,7 @@
 
 use crate::code;
 use crate::program::{Element, ElementIndex, Kind, Program};
-use crate::report::Report;
+use crate::report::{Report, short};
 use crate::source::Process;
 
 /// Elements of a loop that a message names.
@@ -22,7 +22,7 @@ pub(super) fn check(program: &Program, source: &Process<'_>, report: &mut Report
             .iter()
             .take(NAMED_MAX)
             .filter_map(|position| program.elements.get(*position))
-            .map(|element| format!("`{}`", element.id))
+            .map(|element| format!("`{}`", short(&element.id)))
             .collect();
         if cycle.len() > NAMED_MAX {
             names.push("…".to_owned());

@@ -8,15 +8,18 @@ use crate::program::{ElementIndex, Kind, Program};
 use crate::report::Report;
 use crate::source::{Form, Process};
 
-/// Warns of every element that is not reached, except inside of one that is not reached itself.
+/// Warns of every element that is not reached, except inside of one that is not reached itself or
+/// has no start event, which is an error of its own.
 pub(super) fn check(source: &Process<'_>, program: &Program, report: &mut Report<'_>) {
     let reached = reached(source, program);
     let is_reached = |index: ElementIndex| reached.get(index.0 as usize).copied().unwrap_or(true);
+    let entries = entries(program);
+    let has_entry = |scope: ElementIndex| entries.get(scope.0 as usize) == Some(&true);
     for (position, node) in source.nodes.iter().enumerate() {
         let Some(element) = program.elements.get(position + 1) else { continue };
         let around_reached = match &element.kind {
             Kind::Boundary { attached_to, .. } => is_reached(*attached_to),
-            _ => element.scope.is_none_or(is_reached),
+            _ => element.scope.is_none_or(|scope| is_reached(scope) && has_entry(scope)),
         };
         if around_reached && reached.get(position + 1) == Some(&false) {
             let text = format!("{} is never reached", node.title());
@@ -24,6 +27,19 @@ pub(super) fn check(source: &Process<'_>, program: &Program, report: &mut Report
             report.warning(code::UNREACHABLE, node.spot(), text, hint);
         }
     }
+}
+
+/// Whether each scope has a start event.
+fn entries(program: &Program) -> Vec<bool> {
+    let mut entries = vec![false; program.elements.len()];
+    for element in &program.elements {
+        if let (Kind::Start(_), Some(scope)) = (&element.kind, element.scope)
+            && let Some(entry) = entries.get_mut(scope.0 as usize)
+        {
+            *entry = true;
+        }
+    }
+    entries
 }
 
 fn reached(source: &Process<'_>, program: &Program) -> Vec<bool> {

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use crate::code;
 use crate::program::{ElementIndex, Kind, Program, StartTrigger};
 use crate::report::{Report, Spot};
-use crate::source::{Form, Node, Process};
+use crate::source::{Form, Node, Process, titled};
 
 /// Checks the start events of the process and of every embedded subprocess.
 pub(super) fn check(source: &Process<'_>, program: &Program, report: &mut Report<'_>) {
@@ -39,14 +39,15 @@ fn check_process(
     program: &Program,
     report: &mut Report<'_>,
 ) {
+    let title = titled("process", &source.id);
     if starts(source, children).next().is_none() {
-        missing(&format!("process `{}`", &*source.id), source.spot(), report);
+        missing(&title, source.spot(), report);
     }
     let mut plain = starts(source, children)
         .filter(|node| matches!(&node.form, Form::Start(events) if events.is_empty()));
     plain.next();
     for extra in plain {
-        let text = format!("process `{}` has a second plain start event", &*source.id);
+        let text = format!("{title} has a second plain start event");
         let hint = "keep one; others need a message or a timer";
         report.error(code::START_TWICE, extra.spot(), text, hint);
     }

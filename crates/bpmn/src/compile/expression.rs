@@ -7,11 +7,8 @@
 use feel::{Expression, Value};
 
 use crate::code;
-use crate::report::{Report, Spot};
+use crate::report::{Report, SHOWN_MAX, Spot, short};
 use crate::source::Text;
-
-/// Characters of FEEL shown on each side of a caret.
-const SHOWN_MAX: usize = 60;
 
 /// A value that has to be FEEL.
 pub(super) fn feel(
@@ -69,16 +66,6 @@ pub(super) fn without_variables(
         let hint = "it is evaluated before there is an instance: use only constants and functions";
         report.error(code::FEEL_VARIABLES, spot, message, hint);
     }
-}
-
-/// `text`, cut to what fits into a message.
-pub(super) fn short(text: &str) -> String {
-    let mut characters = text.chars();
-    let mut cut: String = characters.by_ref().take(SHOWN_MAX).collect();
-    if characters.next().is_some() {
-        cut.push('…');
-    }
-    cut
 }
 
 fn compile(name: &str, body: &str, spot: Spot<'_>, report: &mut Report<'_>) -> Expression {

@@ -10,7 +10,7 @@ use feel::{Expression, Number, Str, Value};
 use crate::code;
 use crate::compile::expression;
 use crate::program::JobSpec;
-use crate::report::Report;
+use crate::report::{Report, short};
 use crate::source::{Node, TaskDefinition, Text};
 
 /// Tries of a job when nothing is said.
@@ -51,8 +51,7 @@ fn retries(node: &Node<'_>, text: &Text<'_>, report: &mut Report<'_>) -> Express
             Expression::constant(Value::Number(Number::from(i64::from(count))))
         }
         Ok(_) | Err(_) => {
-            let message =
-                format!("`retries` is `{}`, not a number of tries", expression::short(text));
+            let message = format!("`retries` is `{}`, not a number of tries", short(text));
             let hint = "write a whole number such as `3`, or a FEEL expression";
             report.error(code::RETRIES, spot, message, hint);
             expression::nothing()

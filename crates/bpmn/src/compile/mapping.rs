@@ -9,7 +9,7 @@ use feel::Str;
 use crate::code;
 use crate::compile::expression;
 use crate::program::Mapping;
-use crate::report::Report;
+use crate::report::{Report, short};
 use crate::source::{Entry, Form, Node, Text};
 
 /// Which way a mapping goes.
@@ -84,7 +84,7 @@ fn target(node: &Node<'_>, entry: &Entry<'_>, report: &mut Report<'_>) -> Vec<St
 }
 
 fn refuse_target(node: &Node<'_>, target: &Text<'_>, report: &mut Report<'_>) {
-    let shown = expression::short(target);
+    let shown = short(target);
     let text = format!("the mapping target `{shown}` of {} is no variable path", node.title());
     let hint = "use names of letters, digits and `_`, joined by dots: `order.total`";
     report.error(code::MAPPING_TARGET, node.spot().moved(target.at), text, hint);

@@ -6,8 +6,8 @@
 use feel::Expression;
 
 use crate::code;
-use crate::compile::{expression, job};
-use crate::program::{MessageSpec, Publication, SendSpec, Target};
+use crate::compile::{expression, job, timer};
+use crate::program::{MessageSpec, Publication, SendSpec, Target, TimerText};
 use crate::report::{Report, Spot};
 use crate::source::{Message, Node, PublishMessage, Reference};
 
@@ -115,5 +115,8 @@ fn target(node: &Node<'_>, publish: &PublishMessage<'_>, report: &mut Report<'_>
     };
     let message_id = optional("messageId", &publish.message_id);
     let time_to_live = optional("timeToLive", &publish.time_to_live);
+    if let (Some(expression), Some(text)) = (&time_to_live, &publish.time_to_live) {
+        timer::check_constant(TimerText::Duration, expression, spot.moved(text.at), report);
+    }
     Target::Message { correlation_key, message_id, time_to_live }
 }

@@ -8,7 +8,7 @@ use feel::Expression;
 use crate::code;
 use crate::compile::{expression, job, mapping};
 use crate::program::{CallActivity, JobSpec, Kind, Script};
-use crate::report::Report;
+use crate::report::{Report, short};
 use crate::source::{CalledElement, FeelScript, Node, Text};
 
 /// A service task.
@@ -91,7 +91,7 @@ fn feel_script(node: &Node<'_>, script: &FeelScript<'_>, report: &mut Report<'_>
     let result_variable = match &script.result_variable {
         Some(name) if mapping::is_name(name) => (&**name).into(),
         Some(name) if !name.is_blank() => {
-            let shown = expression::short(name);
+            let shown = short(name);
             let text = format!("the result variable `{shown}` of {} is no name", node.title());
             let hint = "use letters, digits and `_`, not starting with a digit";
             report.error(code::RESULT_VARIABLE, spot.moved(name.at), text, hint);
@@ -132,7 +132,7 @@ fn binding(
             }
         },
         Some(other) => {
-            let text = format!("`bindingType` is `{}`", expression::short(other));
+            let text = format!("`bindingType` is `{}`", short(other));
             let hint = "use `latest`, `deployment` or `versionTag`";
             report.error(code::BINDING, spot, text, hint);
             (None, false)
@@ -147,7 +147,7 @@ fn flag(node: &Node<'_>, name: &str, text: Option<&Text<'_>>, report: &mut Repor
         "true" | "1" | "" => true,
         "false" | "0" => false,
         other => {
-            let message = format!("`{name}` is `{}`", expression::short(other));
+            let message = format!("`{name}` is `{}`", short(other));
             let hint = "use `true` or `false`";
             report.error(code::SETTING_VALUE, node.spot().moved(text.at), message, hint);
             true

@@ -90,7 +90,8 @@ fn attribute(kind: TimerText) -> &'static str {
     }
 }
 
-fn check_constant(
+/// Checks the text of an expression that is constant.
+pub(super) fn check_constant(
     kind: TimerText,
     expression: &Expression,
     spot: Spot<'_>,

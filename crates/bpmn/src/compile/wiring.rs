@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use crate::code;
 use crate::compile::expression;
 use crate::program::{ElementIndex, Flow, FlowIndex};
-use crate::report::{Report, Spot};
+use crate::report::{Report, Spot, short};
 use crate::source::{self, Form, Node, Process, Text};
 
 /// Characters that an id may have.
@@ -112,7 +112,7 @@ fn wire_flow<'s>(
     report: &mut Report<'_>,
 ) {
     let spot = Spot::element(flow.at, &flow.id);
-    let named = check_id(&flow.id, spot, "a sequence flow", report);
+    let named = !flow.id.is_blank() && check_id(&flow.id, spot, "a sequence flow", report);
     let source = end(flow, End::Source, wiring, report);
     let target = end(flow, End::Target, wiring, report);
     let (Some(source), Some(target)) = (source, target) else { return };
@@ -140,7 +140,8 @@ fn wire_flow<'s>(
         .as_ref()
         .map(|condition| expression::feel("conditionExpression", condition, spot, report));
     let (source, target) = (index_of(source), index_of(target));
-    wiring.flows.push(Flow { id: (&*flow.id).into(), source, target, condition });
+    let id = if named { (&*flow.id).into() } else { format!("{}->{}", &*from.id, &*to.id).into() };
+    wiring.flows.push(Flow { id, source, target, condition });
     wiring.flow_sources.push(flow);
     if let Some(edges) = wiring.edges.get_mut(source.0 as usize) {
         edges.outgoing.push(index);
@@ -169,14 +170,13 @@ fn end(
     let spot = Spot::element(flow.at, &flow.id);
     let hint = "connect both ends of the sequence flow to elements of this process, or remove it";
     let Some(id) = reference else {
-        let text = format!("the sequence flow `{}` leads {word} nowhere", &*flow.id);
+        let text = format!("{} leads {word} nowhere", source::titled("sequence flow", &flow.id));
         report.error(code::FLOW_TO_NOWHERE, spot, text, hint);
         return None;
     };
     let found = wiring.nodes.get(&**id).copied();
     if found.is_none() {
-        let text =
-            format!("a sequence flow leads {word} `{}`, which is not there", expression::short(id));
+        let text = format!("a sequence flow leads {word} `{}`, which is not there", short(id));
         report.error(code::FLOW_TO_NOWHERE, spot.moved(id.at), text, hint);
     }
     found
@@ -202,7 +202,7 @@ fn attach(
         Some(id) => format!(
             "{} is attached to `{}`, which is no activity beside it",
             node.title(),
-            expression::short(id)
+            short(id)
         ),
     };
     let hint = "attach it to a task, a subprocess or a call activity";
@@ -217,13 +217,13 @@ fn check_id(id: &Text<'_>, spot: Spot<'_>, title: &str, report: &mut Report<'_>)
         return false;
     }
     if id.chars().count() > ID_LENGTH_MAX {
-        let text = format!("the id `{}` is longer than {ID_LENGTH_MAX}", expression::short(id));
+        let text = format!("the id `{}` is longer than {ID_LENGTH_MAX}", short(id));
         report.error(code::ID_TOO_LONG, Spot::file(id.at), text, "shorten it");
     }
     true
 }
 
 fn id_twice(id: &str, spot: Spot<'_>, report: &mut Report<'_>) {
-    let text = format!("the id `{}` is used twice", expression::short(id));
+    let text = format!("the id `{}` is used twice", short(id));
     report.error(code::ID_TWICE, spot, text, "rename one of the two");
 }

@@ -7,7 +7,7 @@
 use roxmltree::Node as Xml;
 
 use crate::code;
-use crate::report::{Report, Spot};
+use crate::report::{Report, Spot, short};
 use crate::source::{
     CalledElement, Entry, Extensions, FeelScript, PublishMessage, TaskDefinition, Text,
 };
@@ -81,7 +81,7 @@ fn element<'a>(
         }
     };
     if is_second {
-        let message = format!("`zeebe:{name}` stands twice at `{id}`");
+        let message = format!("`zeebe:{name}` stands twice at `{}`", short(id));
         let spot = Spot::element(at, id);
         report.error(code::IMPLEMENTATION_AMBIGUOUS, spot, message, "remove one of the two");
     }

@@ -4,6 +4,7 @@
 //! so that its flows and its inside are checked as well.
 //! Read first: [`read`], then [`Walk`].
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use roxmltree::Children;
@@ -58,7 +59,7 @@ struct Walk<'g, 'a> {
     process: Process<'a>,
     globals: &'g Globals<'a>,
     /// The innermost lane of each flow node, with its depth.
-    lanes: BTreeMap<&'a str, (usize, Text<'a>)>,
+    lanes: BTreeMap<Cow<'a, str>, (usize, Text<'a>)>,
 }
 
 impl<'a> Walk<'_, 'a> {
@@ -160,8 +161,8 @@ impl<'a> Walk<'_, 'a> {
             let Some(lane) = listed.parent_element() else { continue };
             let name = xml::filled(lane, "name").unwrap_or_else(|| xml::id(lane));
             let depth = lane.ancestors().count() - outer;
-            let Some(id) = listed.text().map(str::trim) else { continue };
-            if self.lanes.get(id).is_none_or(|(known, _)| *known < depth) {
+            let id = xml::content(listed).value;
+            if self.lanes.get(&id).is_none_or(|(known, _)| *known < depth) {
                 self.lanes.insert(id, (depth, name));
             }
         }

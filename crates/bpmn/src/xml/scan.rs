@@ -6,6 +6,7 @@
 //! Read first: [`scan`].
 
 use quick_xml::Reader;
+use quick_xml::events::attributes::AttrError;
 use quick_xml::events::{BytesStart, Event};
 
 use crate::Limits;
@@ -42,6 +43,17 @@ pub(super) fn scan(text: &str, limits: &Limits, report: &mut Report<'_>) -> bool
 fn malformed(at: u32, message: String, report: &mut Report<'_>) {
     let hint = "correct the XML at this place, or save the file again with a modeler";
     report.error(code::NOT_WELL_FORMED, Spot::file(at), message, hint);
+}
+
+fn malformed_attribute(error: &AttrError) -> Refusal {
+    let message = match error {
+        AttrError::ExpectedEq(_) | AttrError::ExpectedValue(_) => "an attribute has no value",
+        AttrError::UnquotedValue(_) => "the value of an attribute is not in quotes",
+        AttrError::ExpectedQuote(..) => "the value of an attribute has no closing quote",
+        AttrError::Duplicated(..) => "an attribute stands twice",
+    };
+    let hint = "correct the attributes of this element";
+    Refusal { code: code::NOT_WELL_FORMED, message: message.to_owned(), hint }
 }
 
 struct Scanner<'l> {
@@ -111,11 +123,7 @@ impl Scanner<'_> {
         let mut attributes = 0;
         let mut declared = 0;
         for attribute in start.attributes().with_checks(false) {
-            let attribute = attribute.map_err(|error| Refusal {
-                code: code::NOT_WELL_FORMED,
-                message: error.to_string().replace('\'', "`"),
-                hint: "correct the attributes of this element",
-            })?;
+            let attribute = attribute.map_err(|error| malformed_attribute(&error))?;
             attributes += 1;
             let key = attribute.key.as_ref();
             if key == "xmlns" || key.starts_with("xmlns:") {

@@ -7,7 +7,7 @@ use roxmltree::Node as Xml;
 
 use crate::code;
 use crate::report::{Report, Spot};
-use crate::source::Form;
+use crate::source::{Form, titled};
 use crate::xml;
 
 /// Children of a process or subprocess that say nothing about how it runs.
@@ -83,7 +83,7 @@ pub(super) fn refuse<'a>(node: Xml<'a, '_>, report: &mut Report<'_>) -> Form<'a>
     };
     let id = xml::id(node);
     let spot = Spot::element(xml::offset(node), &id);
-    let message = format!("{title} `{}` is not supported yet", &*id);
+    let message = format!("{} is not supported yet", titled(title, &id));
     report.error(code::ELEMENT_UNSUPPORTED, spot, message, hint);
     Form::Refused { title: title.to_owned() }
 }
@@ -98,8 +98,9 @@ pub(super) fn check_markers(
     if matches!(form, Form::Refused { .. }) {
         return;
     }
+    let title = titled(form.title(), spot.element.unwrap_or(""));
     let mut refuse = |at: u32, marker: &str, hint: &str| {
-        let message = format!("{marker} of {} is not supported yet", form.title());
+        let message = format!("{marker} of {title} is not supported yet");
         report.error(code::MARKER_UNSUPPORTED, spot.moved(at), message, hint);
     };
     for child in node.children().filter(Xml::is_element) {
