@@ -53,6 +53,18 @@ pub enum Command {
         /// The catching element.
         element: u32,
     },
+    /// The step that a message was given to does not wait any more: whoever of the same process
+    /// waits, or comes later, may have it.
+    Return {
+        /// The message.
+        message: MessageKey,
+        /// The process id of the instance that had it.
+        process: Str,
+        /// The step that does not wait any more.
+        step: StepKey,
+        /// The catching element.
+        element: u32,
+    },
     /// A started instance has its key.
     Hold(Holder),
     /// An instance that a message of this key started has ended.
@@ -67,8 +79,13 @@ pub enum Command {
 /// What the shell must do.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
-    /// Give the message to a waiting step.
+    /// Give the message to a waiting step. If the step does not wait any more, the answer is
+    /// [`Command::Return`].
     Correlate {
+        /// The message.
+        message: MessageKey,
+        /// The process id of the instance.
+        process: Str,
         /// The instance.
         instance: InstanceKey,
         /// The step.
@@ -140,10 +157,11 @@ pub fn decide(
             bucket.holders.retain(|known| known.process != holder.process);
             bucket.holders.push(holder);
         }
-        Command::Release { instance } => {
-            bucket.holders.retain(|known| known.instance != instance);
-            restart(bucket, starts, keyed, &mut decision);
+        Command::Return { message, process, step, element } => {
+            bucket.waiting.retain(|known| (known.step, known.element) != (step, element));
+            give_back(bucket, message, &process, &mut decision);
         }
+        Command::Release { instance } => release(bucket, instance, starts, keyed, &mut decision),
         Command::Expire => {}
     }
     Ok(decision)
@@ -195,25 +213,59 @@ fn start(
     }
 }
 
-/// A new subscription takes the oldest buffered message that its process has not had.
+/// A new subscription takes the oldest buffered message that its process has not had, or all of
+/// them if it waits for more than one.
 fn subscribe(bucket: &mut Bucket, waiting: Waiting, decision: &mut Decision) {
-    let found = bucket.buffered.iter_mut().find(|known| may_take(known, &waiting.process));
-    let Some(message) = found else {
-        bucket.waiting.push(waiting);
+    for message in &mut bucket.buffered {
+        if !may_take(message, &waiting.process) {
+            continue;
+        }
+        message.taken_by.push(waiting.process.clone());
+        decision.effects.push(correlate(&waiting, message));
+        if waiting.once {
+            return;
+        }
+    }
+    bucket.waiting.push(waiting);
+}
+
+/// A message came too late for the step that it was given to. If its time to live is over, it is
+/// gone, as if nobody had waited.
+fn give_back(bucket: &mut Bucket, message: MessageKey, process: &Str, decision: &mut Decision) {
+    let Some(message) = bucket.buffered.iter_mut().find(|known| known.message == message) else {
         return;
     };
-    message.taken_by.push(waiting.process.clone());
-    decision.effects.push(correlate(&waiting, message));
-    if !waiting.once {
-        bucket.waiting.push(waiting);
+    message.taken_by.retain(|known| known != process);
+    let Some(next) = bucket.waiting.iter().position(|known| known.process == *process) else {
+        return;
+    };
+    message.taken_by.push(process.clone());
+    decision.effects.push(correlate(&bucket.waiting[next], message));
+    if bucket.waiting[next].once {
+        bucket.waiting.remove(next);
     }
 }
 
-/// After a holder ended, the oldest buffered message starts the next instance.
-fn restart(bucket: &mut Bucket, starts: &[StartOption], keyed: bool, decision: &mut Decision) {
+/// After a holder ended, the oldest buffered message that its process has not had starts the next
+/// instance of it.
+fn release(
+    bucket: &mut Bucket,
+    instance: InstanceKey,
+    starts: &[StartOption],
+    keyed: bool,
+    decision: &mut Decision,
+) {
+    let (released, kept) = core::mem::take(&mut bucket.holders)
+        .into_iter()
+        .partition::<Vec<_>, _>(|known| known.instance == instance);
+    bucket.holders = kept;
     let mut buffered = core::mem::take(&mut bucket.buffered);
-    for message in &mut buffered {
-        start(bucket, message, starts, keyed, decision);
+    for holder in released {
+        let option = starts.iter().find(|option| option.process == holder.process);
+        let option = option.map(core::slice::from_ref).unwrap_or_default();
+        for message in &mut buffered {
+            start(bucket, message, option, keyed, decision);
+        }
     }
     bucket.buffered = buffered;
 }
@@ -225,6 +277,8 @@ fn may_take(message: &Buffered, process: &str) -> bool {
 
 fn correlate(waiting: &Waiting, message: &Buffered) -> Effect {
     Effect::Correlate {
+        message: message.message,
+        process: waiting.process.clone(),
         instance: waiting.instance,
         step: waiting.step,
         element: waiting.element,
