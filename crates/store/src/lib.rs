@@ -4,6 +4,8 @@
 //! no decision. Snapshots and audit records are opaque bytes here.
 //! Read first: [`Store`], then [`Unit`].
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod memory;
 mod port;
 pub mod sqlite;

@@ -1,0 +1,301 @@
+//! Random units, and everything that can be read, as text: two adapters must give the same.
+//!
+//! Boundary: which operations are drawn is the caller's (a property test); four small numbers
+//! make one change. Keys come from a small range, so that changes meet.
+//! Read first: [`add`], then [`picture`].   Tests: `tests/differential.rs`
+
+use std::fmt::Debug;
+
+use bytes::Bytes;
+use engine::ids::{
+    Address, Block, DefinitionKey, DocumentKey, EntryKey, IncidentKey, InstanceKey, JobKey,
+    ShardId, StepKey,
+};
+use feel::Str;
+
+use super::Owner;
+use crate::{
+    AggregateChange, DefinitionRow, DocumentRow, EntryRow, EntryState, IncidentRow, InstanceChange,
+    InstanceFilter, InstanceState, JobChange, NewAudit, PackageRow, Seen, Store, TimerChange, Unit,
+};
+
+/// Kinds of change that [`add`] knows.
+pub const KINDS: u8 = 17;
+/// Shards that [`picture`] looks at: from 1.
+pub const SHARDS: u16 = 2;
+/// Keys of each kind, from 0.
+const KEYS: u8 = 4;
+
+/// One drawn change: kind, key and two values.
+pub type Draw = [u8; 4];
+
+/// Adds a change to a unit that names its shard.
+pub fn add(unit: &mut Unit, draw: Draw) {
+    let [kind, number, a, b] = draw;
+    let shard = unit.shard.unwrap_or(ShardId(1));
+    let (number, at_ms) = (number % KEYS, i64::from(a % 8));
+    let key = in_shard(shard, number);
+    match kind % KINDS {
+        0 => unit.aggregates.push(AggregateChange {
+            address: addresses(shard, number)[usize::from(b % 3)].clone(),
+            snapshot: (a % 3 > 0).then(|| Bytes::from(vec![a; usize::from(b) * 20])),
+        }),
+        1 => unit.blocks.push((Block(key), InstanceKey(in_shard(shard, a % KEYS)))),
+        2 => unit.instances.push(InstanceChange::Started {
+            key: InstanceKey(key),
+            definition: DefinitionKey(u64::from(a % 3)),
+            process: name("process", a % 2),
+            version: u32::from(a % 3),
+            parent: (b % 3 == 0).then(|| InstanceKey(in_shard(shard, a % KEYS))),
+            business_key: (b % 2 == 0).then(|| name("business", a % 2)),
+            started_ms: at_ms,
+        }),
+        3 => unit
+            .instances
+            .push(InstanceChange::Incidents { key: InstanceKey(key), open: u32::from(a % 3) }),
+        4 => unit.instances.push(InstanceChange::Ended {
+            key: InstanceKey(key),
+            state: if b % 2 == 0 { InstanceState::Completed } else { InstanceState::Cancelled },
+            ended_ms: at_ms,
+            forget_ms: i64::from(b % 8),
+        }),
+        5 => unit.audit.push(NewAudit {
+            instance: InstanceKey(key),
+            sequence: u64::from(b % 5),
+            at_ms,
+            records: Bytes::from(vec![a; 3]),
+        }),
+        6 | 7 => add_work(unit, shard, [kind % KINDS, number, a, b]),
+        8 => unit.incidents.push((
+            IncidentKey(key),
+            (b % 3 > 0).then(|| incident(InstanceKey(in_shard(shard, a % KEYS)), b)),
+        )),
+        9 => unit.forget.push(InstanceKey(key)),
+        _ => add_global(unit, [kind % KINDS, number, a, b]),
+    }
+}
+
+/// Jobs and timers. The type of a job follows from its key, as the port demands.
+fn add_work(unit: &mut Unit, shard: ShardId, [kind, number, a, b]: Draw) {
+    if kind == 7 {
+        let address = addresses(shard, number)[usize::from(b % 3)].clone();
+        let (due_ms, id) = (i64::from(a % 8), u64::from(a % 2));
+        unit.timers.push(match b % 4 {
+            0 => TimerChange::Disarm { due_ms, address, id },
+            _ => TimerChange::Arm { due_ms, address, id },
+        });
+        return;
+    }
+    let (job, job_type) = (JobKey(in_shard(shard, number)), name("type", number % 2));
+    unit.jobs.push(match a % 3 {
+        0 => JobChange::Ready { job, job_type },
+        1 => JobChange::Leased { job, job_type, deadline_ms: i64::from(b) },
+        _ => JobChange::Gone { job, job_type },
+    });
+}
+
+/// What belongs to no shard.
+fn add_global(unit: &mut Unit, [kind, number, a, b]: Draw) {
+    let (key, at_ms, is_put) = (u64::from(number), i64::from(a % 8), b % 3 > 0);
+    match kind {
+        10 => unit.documents.push((
+            DocumentKey(key),
+            is_put.then(|| DocumentRow {
+                document_type: name("type", a % 2),
+                id: name("id", a),
+                source: name("source", b),
+                at_ms,
+                content: Bytes::from(vec![b; usize::from(a)]),
+            }),
+        )),
+        11 => unit.entries.push((EntryKey(key), is_put.then(|| entry(a, b)))),
+        12 => unit.seen.push(Seen {
+            source: name("source", number),
+            id: name("id", a % KEYS),
+            document: DocumentKey(u64::from(b)),
+            at_ms,
+        }),
+        13 => unit.seen_before_ms = Some(at_ms / 2),
+        14 => unit.definitions.push(DefinitionRow {
+            key: DefinitionKey(key),
+            process: name("process", a % 2),
+            version: u32::from(a),
+            package: name("package", b % 2),
+            package_version: "1.0.0".into(),
+            resource: "a.bpmn".into(),
+            digest: name("digest", b),
+            deployment: u64::from(b),
+            enabled: b % 2 == 0,
+            at_ms,
+        }),
+        15 => unit.packages.push(PackageRow {
+            name: name("package", number),
+            version: name("version", a % 2),
+            digest: name("digest", b),
+            active: b % 2 == 0,
+            at_ms,
+        }),
+        _ if b % 2 == 0 => unit.blobs.push((name("digest", number), Bytes::from(vec![a; 9]))),
+        _ => unit.settings.push((name("setting", number), is_put.then(|| name("value", a)))),
+    }
+}
+
+/// Commits one change of every kind.
+pub async fn fill(owner: &mut Owner<'_>, _store: &dyn Store) {
+    owner
+        .commit(|unit| {
+            for kind in 0..KINDS {
+                for number in 0..KEYS {
+                    add(unit, [kind, number, 1, 1]);
+                    add(unit, [kind, number, 2, 2]);
+                }
+            }
+        })
+        .await;
+}
+
+/// Adds the opposite of what [`fill`] does, as far as there is one.
+pub fn empty(unit: &mut Unit) {
+    for kind in 0..KINDS {
+        for number in 0..KEYS {
+            add(unit, [kind, number, 0, 0]);
+            add(unit, [kind, number, 3, 3]);
+        }
+    }
+}
+
+/// Everything that the port lets one read, one line each.
+pub async fn picture(store: &dyn Store) -> Vec<String> {
+    let mut lines = Vec::new();
+    for shard in 1..=SHARDS {
+        picture_shard(&mut lines, store, ShardId(shard)).await;
+    }
+    picture_documents(&mut lines, store).await;
+    picture_instances(&mut lines, store).await;
+    line(&mut lines, "definitions", store.definitions().await.unwrap());
+    line(&mut lines, "packages", store.packages().await.unwrap());
+    line(&mut lines, "settings", store.settings().await.unwrap());
+    for number in 0..KEYS {
+        line(&mut lines, "blob", store.blob(&name("digest", number)).await.unwrap());
+    }
+    lines
+}
+
+async fn picture_shard(lines: &mut Vec<String>, store: &dyn Store, shard: ShardId) {
+    let of: Vec<_> = (0..KEYS).flat_map(|number| addresses(shard, number)).collect();
+    line(lines, "aggregates", store.load(shard, &of).await.unwrap());
+    let timers = store.timers(shard, None, i64::MAX, 100).await.unwrap();
+    line(lines, "due", store.timers(shard, None, 4, 3).await.unwrap());
+    for after in &timers {
+        line(lines, "timers after", store.timers(shard, Some(after), 6, 2).await.unwrap());
+    }
+    line(lines, "timers", timers);
+    line(lines, "types", store.job_types(shard).await.unwrap());
+    line(lines, "leased", store.jobs_leased(shard, None, 100).await.unwrap());
+    for number in 0..KEYS {
+        let key = in_shard(shard, number);
+        let after = Some(JobKey(key));
+        line(lines, "block", store.block_owner(shard, Block(key)).await.unwrap());
+        line(lines, "leased after", store.jobs_leased(shard, after, 2).await.unwrap());
+        for job_type in [name("type", 0), name("type", 1)] {
+            line(lines, "ready", store.jobs_ready(shard, &job_type, None, 3).await.unwrap());
+            line(lines, "ready after", store.jobs_ready(shard, &job_type, after, 2).await.unwrap());
+        }
+        let instance = InstanceKey(key);
+        line(lines, "instance", store.instance(instance).await.unwrap());
+        line(lines, "audit", store.audit(instance).await.unwrap());
+        line(lines, "incidents of", store.incidents(Some(instance), None, 3).await.unwrap());
+        let incident = IncidentKey(key);
+        line(lines, "incident", store.incident(incident).await.unwrap());
+        line(lines, "incidents after", store.incidents(None, Some(incident), 2).await.unwrap());
+    }
+}
+
+async fn picture_documents(lines: &mut Vec<String>, store: &dyn Store) {
+    let mut pairs = Vec::new();
+    for number in 0..KEYS {
+        let key = u64::from(number);
+        line(lines, "document", store.document(DocumentKey(key)).await.unwrap());
+        line(lines, "entry", store.entry(EntryKey(key)).await.unwrap());
+        pairs.extend((0..KEYS).map(|id| (name("source", number), name("id", id))));
+    }
+    line(lines, "seen", store.seen(&pairs).await.unwrap());
+    for state in [EntryState::Queued, EntryState::InProcess, EntryState::Parked, EntryState::Dead] {
+        for trigger in [None, Some("trigger0"), Some("trigger1")] {
+            line(lines, "entries", store.entries(state, trigger, None, 3).await.unwrap());
+            let after = Some(EntryKey(1));
+            line(lines, "entries after", store.entries(state, trigger, after, 2).await.unwrap());
+        }
+    }
+}
+
+async fn picture_instances(lines: &mut Vec<String>, store: &dyn Store) {
+    let states = [None, Some(InstanceState::Active), Some(InstanceState::Completed)];
+    let before = [None, Some(InstanceKey(in_shard(ShardId(1), 3)))];
+    for bits in 0..96_u8 {
+        let filter = InstanceFilter {
+            process: (bits & 1 > 0).then(|| name("process", 1)),
+            version: (bits & 2 > 0).then_some(1),
+            state: states[usize::from(bits % 3)],
+            with_incidents: bits & 4 > 0,
+            business_key: (bits & 8 > 0).then(|| name("business", 0)),
+            parent: (bits & 16 > 0).then(|| InstanceKey(in_shard(ShardId(1), 1))),
+            before: before[usize::from(bits >> 5 & 1)],
+            limit: 3,
+        };
+        line(lines, "instances", store.instances(&filter).await.unwrap());
+    }
+    for before_ms in [0, 3, 100] {
+        line(lines, "forgettable", store.forgettable(before_ms, 3).await.unwrap());
+    }
+    line(lines, "counts", store.counts().await.unwrap());
+}
+
+fn line(lines: &mut Vec<String>, what: &str, found: impl Debug) {
+    lines.push(format!("{what}: {found:?}"));
+}
+
+fn in_shard(shard: ShardId, number: u8) -> u64 {
+    Block::new(shard, u64::from(number) + 1).first()
+}
+
+fn name(what: &str, number: u8) -> Str {
+    format!("{what}{number}").into()
+}
+
+fn addresses(shard: ShardId, number: u8) -> [Address; 3] {
+    [
+        Address::Instance(InstanceKey(in_shard(shard, number))),
+        Address::Bucket { name: name("message", number), key: "k".into() },
+        Address::Schedule {
+            definition: DefinitionKey(u64::from(number)),
+            element: u32::from(number),
+        },
+    ]
+}
+
+fn incident(instance: InstanceKey, b: u8) -> IncidentRow {
+    IncidentRow {
+        instance,
+        step: StepKey(u64::from(b)),
+        job: (b % 2 == 0).then(|| JobKey(u64::from(b))),
+        element: name("element", b),
+        process: "process".into(),
+        kind: "KIND".into(),
+        message: "what happened".into(),
+        at_ms: i64::from(b),
+    }
+}
+
+fn entry(a: u8, b: u8) -> EntryRow {
+    let states = [EntryState::Queued, EntryState::InProcess, EntryState::Parked, EntryState::Dead];
+    EntryRow {
+        trigger: name("trigger", b % 2),
+        document: DocumentKey(u64::from(a)),
+        state: states[usize::from(a % 4)],
+        attempts: u32::from(a),
+        due_ms: i64::from(b),
+        instance: (a % 2 == 0).then(|| InstanceKey(u64::from(a))),
+        reason: (b % 2 == 0).then(|| name("reason", b)),
+    }
+}

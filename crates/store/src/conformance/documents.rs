@@ -1,0 +1,121 @@
+//! Documents, trigger queues and published ids.
+//!
+//! Boundary: what belongs to the embedded message provider.
+//! Read first: [`entries_move_between_states`].
+
+use engine::ids::{DocumentKey, EntryKey};
+
+use super::{Owner, instance};
+use crate::{DocumentRow, EntryRow, EntryState, Seen, Store};
+
+fn document(content: &'static str) -> DocumentRow {
+    DocumentRow {
+        document_type: "orders/order".into(),
+        id: "o-1".into(),
+        source: "/shop".into(),
+        at_ms: 5,
+        content: content.into(),
+    }
+}
+
+fn entry(trigger: &str, state: EntryState) -> EntryRow {
+    EntryRow {
+        trigger: trigger.into(),
+        document: DocumentKey(1),
+        state,
+        attempts: 0,
+        due_ms: 10,
+        instance: None,
+        reason: None,
+    }
+}
+
+/// Inserted, replaced, removed.
+pub async fn documents_come_and_go(store: &dyn Store) {
+    let mut owner = Owner::of(store, 1).await;
+    let put = |key, content| (DocumentKey(key), Some(document(content)));
+    owner
+        .commit(|unit| unit.documents = vec![put(1, "{}"), put(2, "[]"), put(1, "{\"a\":1}")])
+        .await;
+    assert_eq!(store.document(DocumentKey(1)).await.unwrap(), Some(document("{\"a\":1}")));
+    owner.commit(|unit| unit.documents = vec![(DocumentKey(1), None)]).await;
+    assert_eq!(store.document(DocumentKey(1)).await.unwrap(), None);
+    assert_eq!(store.document(DocumentKey(2)).await.unwrap(), Some(document("[]")));
+}
+
+/// An entry is in the list of its state only; lists are paged, of one trigger or of all.
+pub async fn entries_move_between_states(store: &dyn Store) {
+    let mut owner = Owner::of(store, 1).await;
+    owner
+        .commit(|unit| {
+            for key in (1..=6).rev() {
+                let trigger = if key % 2 == 0 { "a/even" } else { "a/odd" };
+                unit.entries.push((EntryKey(key), Some(entry(trigger, EntryState::Queued))));
+            }
+        })
+        .await;
+    let list = async |state, trigger, after: Option<u64>, limit| {
+        let rows = store.entries(state, trigger, after.map(EntryKey), limit).await.unwrap();
+        rows.into_iter().map(|(key, _)| key.0).collect::<Vec<_>>()
+    };
+    assert_eq!(list(EntryState::Queued, None, None, 4).await, [1, 2, 3, 4]);
+    assert_eq!(list(EntryState::Queued, None, Some(4), 4).await, [5, 6]);
+    assert_eq!(list(EntryState::Queued, Some("a/even"), None, 2).await, [2, 4]);
+    assert_eq!(list(EntryState::Queued, Some("a/even"), Some(4), 2).await, [6]);
+    let running = EntryRow {
+        state: EntryState::InProcess,
+        attempts: 3,
+        due_ms: 77,
+        instance: Some(instance(1)),
+        reason: Some("timed out".into()),
+        ..entry("a/even", EntryState::Queued)
+    };
+    let dead = entry("a/odd", EntryState::Dead);
+    owner
+        .commit(|unit| {
+            unit.entries = vec![
+                (EntryKey(2), Some(running.clone())),
+                (EntryKey(3), Some(dead)),
+                (EntryKey(4), None),
+                (EntryKey(5), Some(entry("a/odd", EntryState::Parked))),
+            ];
+        })
+        .await;
+    assert_eq!(list(EntryState::Queued, None, None, 9).await, [1, 6]);
+    assert_eq!(list(EntryState::InProcess, None, None, 9).await, [2]);
+    assert_eq!(list(EntryState::Dead, Some("a/odd"), None, 9).await, [3]);
+    assert_eq!(list(EntryState::Parked, None, None, 9).await, [5]);
+    assert_eq!(store.entry(EntryKey(2)).await.unwrap(), Some(running));
+    assert_eq!(store.entry(EntryKey(4)).await.unwrap(), None);
+}
+
+/// Source and id together, in the order asked.
+pub async fn published_ids_are_recognised_until_forgotten(store: &dyn Store) {
+    let mut owner = Owner::of(store, 1).await;
+    let seen = |source: &str, id: &str, document, at_ms| Seen {
+        source: source.into(),
+        id: id.into(),
+        document: DocumentKey(document),
+        at_ms,
+    };
+    owner
+        .commit(|unit| {
+            unit.seen =
+                vec![seen("/b", "1", 12, 20), seen("/a", "1", 11, 10), seen("/a", "2", 13, 30)];
+        })
+        .await;
+    let pairs = [("/a", "1"), ("/b", "2"), ("/b", "1"), ("/a", "2")];
+    let pairs = pairs.map(|(source, id)| (source.into(), id.into()));
+    let found = async || {
+        let found = store.seen(&pairs).await.unwrap();
+        found.into_iter().map(|key| key.map(|key| key.0)).collect::<Vec<_>>()
+    };
+    assert_eq!(found().await, [Some(11), None, Some(12), Some(13)]);
+    owner
+        .commit(|unit| {
+            unit.seen = vec![seen("/a", "1", 14, 40)];
+            unit.seen_before_ms = Some(30);
+        })
+        .await;
+    assert_eq!(found().await, [Some(14), None, None, Some(13)]);
+}

@@ -1,0 +1,73 @@
+//! What deployments bring, and shared settings.
+//!
+//! Boundary: small lists that are read whole.
+//! Read first: [`definitions_and_packages_are_replaced`].
+
+use engine::ids::DefinitionKey;
+
+use super::Owner;
+use crate::{DefinitionRow, PackageRow, Store};
+
+fn definition(key: u64, enabled: bool) -> DefinitionRow {
+    DefinitionRow {
+        key: DefinitionKey(key),
+        process: "order".into(),
+        version: 2,
+        package: "orders".into(),
+        package_version: "1.0.0".into(),
+        resource: "processes/order.bpmn".into(),
+        digest: "aa".into(),
+        deployment: u64::MAX,
+        enabled,
+        at_ms: 5,
+    }
+}
+
+fn package(name: &str, version: &str, active: bool) -> PackageRow {
+    PackageRow { name: name.into(), version: version.into(), digest: "bb".into(), active, at_ms: 6 }
+}
+
+/// By key, and by name and version.
+pub async fn definitions_and_packages_are_replaced(store: &dyn Store) {
+    let mut owner = Owner::of(store, 1).await;
+    owner
+        .commit(|unit| {
+            unit.definitions = vec![definition(9, true), definition(8, true)];
+            unit.packages = vec![package("b", "1.0.0", true), package("a", "1.0.0", true)];
+        })
+        .await;
+    owner
+        .commit(|unit| {
+            unit.definitions = vec![definition(8, false)];
+            unit.packages = vec![package("b", "1.0.0", false), package("b", "1.1.0", true)];
+        })
+        .await;
+    let definitions = store.definitions().await.unwrap();
+    assert_eq!(definitions, [definition(8, false), definition(9, true)]);
+    let expected =
+        [package("a", "1.0.0", true), package("b", "1.0.0", false), package("b", "1.1.0", true)];
+    assert_eq!(store.packages().await.unwrap(), expected);
+}
+
+/// Also a large one.
+pub async fn blobs_and_settings_stay(store: &dyn Store) {
+    let mut owner = Owner::of(store, 1).await;
+    let large = bytes::Bytes::from(vec![7; 1 << 20]);
+    owner
+        .commit(|unit| {
+            unit.blobs = vec![("aa".into(), large.clone()), ("bb".into(), "".into())];
+            unit.settings = vec![("b".into(), Some("1".into())), ("a".into(), Some("2".into()))];
+        })
+        .await;
+    assert_eq!(store.blob("aa").await.unwrap(), Some(large));
+    assert_eq!(store.blob("bb").await.unwrap(), Some("".into()));
+    assert_eq!(store.blob("cc").await.unwrap(), None);
+    owner
+        .commit(|unit| {
+            unit.settings =
+                vec![("b".into(), None), ("a".into(), Some("3".into())), ("z".into(), None)];
+        })
+        .await;
+    assert_eq!(store.settings().await.unwrap(), [("a".into(), "3".into())]);
+    assert!(store.health().await.unwrap().bytes >= 1 << 20);
+}
