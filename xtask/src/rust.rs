@@ -152,8 +152,7 @@ impl Scanner<'_> {
         } else if let Some(length) = character(rest) {
             self.skip(length, '\'');
         } else {
-            let Some(next) = rest.chars().next() else { return false };
-            self.copy(next);
+            return self.copy();
         }
         true
     }
@@ -161,11 +160,7 @@ impl Scanner<'_> {
     /// Offsets of the text, its end, and what follows it, if a text literal starts here.
     fn literal(&self) -> Option<(usize, usize, usize)> {
         let rest = self.rest;
-        let part = |c: char| c.is_alphanumeric() || c == '_';
         let prefix = rest.find(|c| !matches!(c, 'b' | 'c' | 'r')).filter(|length| *length <= 2)?;
-        if prefix > 0 && self.code.ends_with(part) {
-            return None;
-        }
         let raw = rest[..prefix].contains('r');
         let hashes = rest[prefix..].bytes().take_while(|byte| raw && *byte == b'#').count();
         let start = prefix + hashes;
@@ -185,10 +180,22 @@ impl Scanner<'_> {
         self.rest = rest;
     }
 
-    fn copy(&mut self, next: char) {
-        self.line += usize::from(next == '\n');
-        self.code.push(next);
-        self.rest = &self.rest[next.len_utf8()..];
+    /// Takes a whole name, a run of blanks, or one other character; false at the end.
+    fn copy(&mut self) -> bool {
+        let rest = self.rest;
+        let Some(next) = rest.chars().next() else { return false };
+        let length = if next.is_alphanumeric() || next == '_' {
+            rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len())
+        } else if next.is_whitespace() {
+            rest.find(|c: char| !c.is_whitespace()).unwrap_or(rest.len())
+        } else {
+            next.len_utf8()
+        };
+        let (taken, rest) = rest.split_at(length);
+        self.line += taken.bytes().filter(|byte| *byte == b'\n').count();
+        self.code.push_str(taken);
+        self.rest = rest;
+        true
     }
 }
 
