@@ -90,7 +90,9 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    pub(crate) fn error(code: &'static str, file: &str, message: String, hint: &str) -> Self {
+    /// An error that concerns the whole file.
+    #[must_use]
+    pub fn error(code: &'static str, file: &str, message: String, hint: &str) -> Self {
         Self {
             code,
             severity: Severity::Error,
@@ -103,12 +105,16 @@ impl Diagnostic {
         }
     }
 
-    pub(crate) fn warning(mut self) -> Self {
+    /// The same as a warning.
+    #[must_use]
+    pub fn warning(mut self) -> Self {
         self.severity = Severity::Warning;
         self
     }
 
-    pub(crate) fn at(mut self, place: Place) -> Self {
+    /// The same at a place.
+    #[must_use]
+    pub fn at(mut self, place: Place) -> Self {
         self.line = place.line;
         self.column = place.column;
         self
@@ -120,7 +126,8 @@ impl Diagnostic {
     }
 
     /// The same problem seen from outside the package `package`.
-    pub(crate) fn in_package(mut self, package: &str) -> Self {
+    #[must_use]
+    pub fn in_package(mut self, package: &str) -> Self {
         self.file = format!("{package}/{}", self.file);
         self
     }
