@@ -5,8 +5,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-example=examples/order-fulfilment
-documents=$example/data/orders.ndjson
+packages=(examples/customer-base examples/order-fulfilment)
+documents=examples/order-fulfilment/data/orders.ndjson
 document_type=order-fulfilment/order
 wait_s=120
 
@@ -85,15 +85,17 @@ if [ "$ready" = no ]; then
   die "the server did not become ready"
 fi
 
-say "deploying $example"
-"$binary" deploy "$example"
+say "deploying ${packages[*]}"
+"$binary" deploy "${packages[@]}"
 
 say "publishing $(wc -l <"$documents") documents from $documents"
 "$binary" publish "$document_type" "$documents"
 
 say "waiting until no instance is active (at most $wait_s s)"
 deadline=$((SECONDS + wait_s))
-while [ "$("$binary" instance list --state active --output json | grep -c '"key"')" != 0 ]; do
+while :; do
+  active=$("$binary" instance list --state active --output json) || die "cannot list instances"
+  case $active in *'"key"'*) ;; *) break ;; esac
   [ "$SECONDS" -lt "$deadline" ] || die "instances are still active after $wait_s s"
   sleep 0.5
 done

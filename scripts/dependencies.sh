@@ -91,7 +91,8 @@ if [ -z "$environment" ]; then
 fi
 make_python "$environment/venv"
 if [ "$environment" != "$(pwd)/target" ]; then
-  ln -sfn "$environment/venv" target/venv
+  rm -rf target/venv
+  ln -s "$environment/venv" target/venv
 fi
 
 postgres=$(find_postgres || true)

@@ -23,7 +23,7 @@ usage: cargo xtask COMMAND
   tidy              check the rules of STYLE.md that no compiler checks
   errors [--write]  list error codes and their pages; --write starts missing pages and
                     brings the list in the book up to date
-  ci [STAGE]        everything a change must pass: tidy, fmt, clippy, test, pure, deny";
+  ci [STAGE]        everything a change must pass: tidy, fmt, deny, pure, clippy, test";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -40,12 +40,16 @@ fn main() -> ExitCode {
 fn run(words: &[&str]) -> Result<ExitCode> {
     let root = root()?;
     match words {
+        [] | ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(ExitCode::SUCCESS)
+        }
         ["tidy"] => tidy::run(root),
         ["errors"] => errors::list(root),
         ["errors", "--write"] => errors::write(root),
         ["ci"] => ci::run(root, None),
         ["ci", stage] => ci::run(root, Some(stage)),
-        _ => bail!("{USAGE}"),
+        _ => bail!("unknown command `{}`\n{USAGE}", words.join(" ")),
     }
 }
 
