@@ -14,7 +14,7 @@ use feel::{Evaluation, Expression, Scope, Value};
 
 use crate::effect::Effect;
 use crate::event::Event;
-use crate::ids::StepKey;
+use crate::ids::{KeyCursor, StepKey};
 use crate::instance::{Instance, Rules, Step, apply};
 use crate::limits::Stamp;
 
@@ -40,6 +40,12 @@ pub(crate) struct Draft<'a, 's> {
     pub(crate) run: u32,
     /// Steps completed in this turn.
     pub(crate) completed: u32,
+    /// Whether a step limit was reached: nothing more is entered until a person says so.
+    pub(crate) halted: bool,
+    /// Where the next key comes from; goes into the state with [`Event::TurnEnded`].
+    pub(crate) keys: KeyCursor,
+    /// Keys from this one on are new in this decision.
+    first_key: u64,
 }
 
 impl<'a, 's> Draft<'a, 's> {
@@ -49,7 +55,7 @@ impl<'a, 's> Draft<'a, 's> {
         rules: &'a Rules,
         stamp: &'a mut Stamp<'s>,
     ) -> Self {
-        let run = state.run;
+        let (run, keys) = (state.run, state.keys);
         Self {
             state,
             program,
@@ -60,6 +66,9 @@ impl<'a, 's> Draft<'a, 's> {
             work: VecDeque::new(),
             run,
             completed: 0,
+            halted: false,
+            keys,
+            first_key: keys.block.0 + u64::from(keys.next),
         }
     }
 
@@ -74,15 +83,28 @@ impl<'a, 's> Draft<'a, 's> {
         self.effects.push(effect);
     }
 
+    /// Asks the shell to undo something: what this very decision asked for is withdrawn instead,
+    /// so that nothing is offered, armed or subscribed that is over already.
+    pub(crate) fn undo(&mut self, key: u64, asked: impl Fn(&Effect) -> bool, effect: Effect) {
+        let is_new = key >= self.first_key;
+        match is_new.then(|| self.effects.iter().rposition(asked)).flatten() {
+            Some(position) => {
+                self.effects.remove(position);
+            }
+            None => self.effects.push(effect),
+        }
+    }
+
     /// A new key of this instance.
     pub(crate) fn key(&mut self) -> u64 {
-        if self.state.keys.is_exhausted() {
+        if self.keys.is_exhausted() {
             let block = self.stamp.blocks.take();
             self.record(Event::BlockTaken { block });
             self.effect(Effect::ClaimBlock { block });
+            self.keys = self.state.keys;
         }
-        let key = self.state.keys.peek();
-        self.state.keys.next += 1;
+        let key = self.keys.peek();
+        self.keys.next += 1;
         key
     }
 

@@ -342,13 +342,14 @@ pub enum Event {
         #[n(0)]
         block: Block,
     },
-    /// A key was used; only in the state's history, never in the audit log.
+    /// The decision is over and the instance goes on; only in the state's history, never in the
+    /// audit log.
     #[n(30)]
     TurnEnded {
         /// The next unused key position.
         #[n(0)]
         next: u16,
-        /// Steps entered since the instance last waited.
+        /// Steps entered since the instance last waited; zero if it waits now.
         #[n(1)]
         run: u32,
     },
@@ -452,10 +453,10 @@ pub enum IncidentKind {
     /// A job has no retries left.
     #[n(0)]
     JobNoRetries,
-    /// No condition of a gateway holds and it has no default flow, or a condition is no boolean.
+    /// No condition of a gateway holds and it has no default flow.
     #[n(1)]
     Condition,
-    /// An expression did not yield what is needed.
+    /// An expression did not yield what is needed: text, a time, a condition's true or false.
     #[n(2)]
     ExtractValue,
     /// An input or output mapping failed.

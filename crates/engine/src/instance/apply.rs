@@ -204,7 +204,7 @@ fn apply_job(state: &mut Instance, event: &Event) {
         Event::JobFailed { job, retries, back_off_until_ms, .. } => {
             if let Some(job) = job_mut(state, job.0) {
                 job.retries = *retries;
-                job.failures += 1;
+                job.failures = job.failures.saturating_add(1);
                 job.state = match back_off_until_ms {
                     Some(until_ms) => JobState::BackingOff { until_ms: *until_ms },
                     None if *retries > 0 => JobState::Ready,
@@ -216,7 +216,7 @@ fn apply_job(state: &mut Instance, event: &Event) {
             if let Some(job) = job_mut(state, job.0) {
                 job.state = JobState::Ready;
                 if *cause == ReadyCause::LeaseExpired {
-                    job.failures += 1;
+                    job.failures = job.failures.saturating_add(1);
                 }
             }
         }

@@ -9,19 +9,19 @@
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use bpmn::{ElementIndex, Kind, Program, StartTrigger};
+use bpmn::{Element, ElementIndex, Kind, Program, StartTrigger};
 
 use crate::command::{CancelledBy, Command, Start};
 use crate::draft::{Draft, Work};
 use crate::effect::Effect;
-use crate::event::{Event, Started};
+use crate::event::{Event, IncidentKind, Started};
 use crate::ids::{DefinitionKey, InstanceKey, StepKey};
 use crate::limits::Stamp;
 use crate::rejection::Rejection;
 use crate::value::from_context;
 
 use super::activation::Activation;
-use super::state::{Instance, Status, StepPhase, Wait};
+use super::state::{Instance, Status, Step, StepPhase, Wait};
 use super::{apply, element, end, incident, job, scope, subscription, variables};
 
 /// What a decision brought about.
@@ -88,11 +88,15 @@ pub fn start(
     Ok((state, decision))
 }
 
+fn is_in_process(element: Option<&Element>) -> bool {
+    element.is_some_and(|element| element.scope == Some(ElementIndex::PROCESS))
+}
+
 fn start_event(program: &Program, wanted: Option<u32>) -> Result<ElementIndex, Rejection> {
     if let Some(position) = wanted {
         let known = usize::try_from(position).ok().and_then(|at| program.elements.get(at));
         return match known.map(|element| &element.kind) {
-            Some(Kind::Start(_)) => Ok(ElementIndex(position)),
+            Some(Kind::Start(_)) if is_in_process(known) => Ok(ElementIndex(position)),
             _ => Err(Rejection::NoStart { wanted: position.to_string() }),
         };
     }
@@ -120,9 +124,6 @@ pub fn decide(
         return Err(Rejection::InstanceGone(state.key));
     }
     let mut draft = Draft::new(state, program, rules, stamp);
-    if command != Command::Continue {
-        draft.run = 0;
-    }
     let activation = perform(&mut draft, command)?;
     Ok(finish(draft, activation))
 }
@@ -184,7 +185,13 @@ fn cancel(draft: &mut Draft<'_, '_>, by: CancelledBy) -> Result<(), Rejection> {
 }
 
 /// Takes up the steps that the last turn activated but did not enter.
-fn resume(draft: &mut Draft<'_, '_>) {
+pub(crate) fn resume(draft: &mut Draft<'_, '_>) {
+    let limited = |step: &Step| {
+        step.incident.as_ref().is_some_and(|incident| incident.kind == IncidentKind::StepLimit)
+    };
+    if draft.state.incidents > 0 && draft.state.steps.values().any(limited) {
+        return;
+    }
     let waiting: Vec<StepKey> = draft
         .state
         .steps
@@ -208,7 +215,7 @@ fn finish(mut draft: Draft<'_, '_>, activation: Option<Activation>) -> Decision 
             break;
         }
         match work {
-            Work::Enter(_) if deferred => {}
+            Work::Enter(_) if deferred || draft.halted => {}
             Work::Enter(step) => {
                 let after_commit = !draft.rules.optimize_locally && draft.completed > 0;
                 if after_commit || entered >= draft.stamp.limits.turn_steps_max {
@@ -223,7 +230,8 @@ fn finish(mut draft: Draft<'_, '_>, activation: Option<Activation>) -> Decision 
             Work::Settle(step) => scope::settle(&mut draft, step),
         }
     }
-    let (next, run) = (draft.state.keys.next, draft.run);
+    let next = draft.keys.next;
+    let run = if deferred { draft.run } else { 0 };
     if !draft.events.is_empty() && draft.state.status == Status::Active {
         draft.record(Event::TurnEnded { next, run });
     }

@@ -34,9 +34,9 @@ pub(crate) struct Thrown {
 /// Enters an activated step.
 pub(crate) fn enter(draft: &mut Draft<'_, '_>, step: StepKey) {
     let Some(position) = draft.step(step).map(|step| step.element) else { return };
-    if draft.run > draft.stamp.limits.run_steps_max {
-        let message = "the instance enters steps without end; does its model loop?";
+    if let Some(message) = exceeded(draft) {
         incident::raise(draft, step, IncidentKind::StepLimit, message);
+        draft.halted = true;
         return;
     }
     variables::map_inputs(draft, step);
@@ -64,4 +64,15 @@ pub(crate) fn enter(draft: &mut Draft<'_, '_>, step: StepKey) {
         Kind::CallActivity(spec) => call::enter(draft, step, spec),
         Kind::Process => {}
     }
+}
+
+/// Which bound on steps is reached, if one is.
+fn exceeded(draft: &Draft<'_, '_>) -> Option<&'static str> {
+    let limits = draft.stamp.limits;
+    if draft.run > limits.run_steps_max {
+        return Some("the instance enters steps without end; does its model loop?");
+    }
+    let active_max = usize::try_from(limits.active_steps_max).unwrap_or(usize::MAX);
+    (draft.state.steps.len() > active_max)
+        .then_some("the instance has too many active steps; does its model split in a loop?")
 }

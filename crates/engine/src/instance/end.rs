@@ -14,8 +14,8 @@ use crate::event::Event;
 use crate::ids::StepKey;
 use crate::value::to_context;
 
-use super::state::{JobState, Wait};
-use super::{flow, variables};
+use super::state::Wait;
+use super::{flow, job, subscription, variables};
 
 /// How an instance ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,17 +94,12 @@ fn is_inside(draft: &Draft<'_, '_>, key: StepKey, scope: StepKey) -> bool {
 /// Gives back all that a step holds.
 fn release(draft: &mut Draft<'_, '_>, key: StepKey) {
     let Some(step) = draft.state.steps.get(&key) else { return };
-    let timers: Vec<_> = step.timers.iter().map(|timer| (timer.key, timer.due_ms)).collect();
-    let subscriptions = step.subscriptions.clone();
     let incident = step.incident.as_ref().map(|incident| incident.key);
     match &step.wait {
         Wait::Job(job) => {
-            let (job, job_type) = (job.key, job.job_type.clone());
-            if let JobState::BackingOff { until_ms } = state_of(step) {
-                draft.effect(Effect::DisarmTimer { timer: job.0, due_ms: until_ms });
-            }
-            draft.record(Event::JobWithdrawn { job });
-            draft.effect(Effect::DropJob { job, job_type });
+            let job = job.as_ref().clone();
+            draft.record(Event::JobWithdrawn { job: job.key });
+            job::retract(draft, &job);
         }
         Wait::Child(child) => {
             let child = *child;
@@ -112,26 +107,10 @@ fn release(draft: &mut Draft<'_, '_>, key: StepKey) {
         }
         Wait::Nothing | Wait::Children | Wait::Call => {}
     }
-    for (timer, due_ms) in timers {
-        draft.record(Event::TimerDisarmed { timer });
-        draft.effect(Effect::DisarmTimer { timer, due_ms });
-    }
-    for subscription in subscriptions {
-        let element = subscription.element;
-        draft.record(Event::SubscriptionClosed { step: key, element });
-        let (name, correlation) = (subscription.name, subscription.key);
-        draft.effect(Effect::Unsubscribe { name, key: correlation, step: key, element });
-    }
+    subscription::close(draft, key);
     if let Some(incident) = incident {
         draft.record(Event::IncidentResolved { incident });
         draft.effect(Effect::CloseIncident { incident });
-    }
-}
-
-fn state_of(step: &super::state::Step) -> JobState {
-    match &step.wait {
-        Wait::Job(job) => job.state.clone(),
-        _ => JobState::Ready,
     }
 }
 

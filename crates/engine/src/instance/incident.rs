@@ -6,6 +6,8 @@
 
 use alloc::format;
 
+use bpmn::Kind;
+
 use crate::draft::{Draft, Work};
 use crate::effect::Effect;
 use crate::event::{Event, IncidentKind, ReadyCause};
@@ -60,7 +62,12 @@ pub(crate) fn leave_uncaught(
     message: &str,
 ) -> Result<(), Rejection> {
     let found = draft.step(step).ok_or(Rejection::StepGone(step))?;
-    if found.incident.is_some() {
+    let asked = match &found.wait {
+        Wait::Job(job) => job.state == JobState::Failed,
+        Wait::Nothing => matches!(draft.element(found.element).kind, Kind::EndError { .. }),
+        Wait::Children | Wait::Call | Wait::Child(_) => false,
+    };
+    if !asked || found.incident.is_some() || found.phase != StepPhase::Active {
         return Err(Rejection::Stale);
     }
     uncaught(draft, step, code, message);
@@ -83,6 +90,7 @@ pub(crate) fn resolve(draft: &mut Draft<'_, '_>, key: IncidentKey) -> Result<(),
         _ => None,
     };
     let waits_for_children = found.wait == Wait::Children && found.phase == StepPhase::Active;
+    let halted = incident.kind == IncidentKind::StepLimit;
     draft.record(Event::IncidentResolved { incident: key });
     draft.effect(Effect::CloseIncident { incident: key });
     if let Some((job, job_type)) = job {
@@ -90,6 +98,8 @@ pub(crate) fn resolve(draft: &mut Draft<'_, '_>, key: IncidentKey) -> Result<(),
         draft.effect(Effect::OfferJob { job, job_type });
     } else if waits_for_children {
         draft.work.push_back(Work::Settle(step));
+    } else if halted {
+        super::decide::resume(draft);
     } else {
         draft.work.push_back(Work::Enter(step));
     }

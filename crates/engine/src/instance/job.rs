@@ -32,7 +32,6 @@ pub(crate) struct Failure {
 pub(crate) fn create(draft: &mut Draft<'_, '_>, step: StepKey, job_type: Str, retries: i32) {
     let job = JobKey(draft.key());
     draft.record(Event::JobCreated { step, job, job_type: job_type.clone(), retries });
-    draft.record(Event::StepEntered { step });
     draft.effect(Effect::OfferJob { job, job_type });
 }
 
@@ -61,7 +60,7 @@ pub(crate) fn complete(
     result: &Context,
 ) -> Result<(), Rejection> {
     let (step, job) = workable(draft, key)?;
-    drop_job(draft, &job);
+    retract(draft, &job);
     draft.record(Event::JobCompleted { job: key });
     variables::deliver(draft, step, result);
     end::complete(draft, step);
@@ -93,14 +92,14 @@ pub(crate) fn fail(
     });
     match until_ms {
         Some(due_ms) => {
-            drop_job(draft, &job);
+            retract(draft, &job);
             draft.effect(Effect::ArmTimer { timer: key.0, due_ms });
         }
         None if retries > 0 => {
             draft.effect(Effect::OfferJob { job: key, job_type: job.job_type });
         }
         None => {
-            drop_job(draft, &job);
+            retract(draft, &job);
             let message = match failure.message.trim() {
                 "" => "the worker failed without a message",
                 message => message,
@@ -123,7 +122,7 @@ pub(crate) fn throw(
         code: thrown.code.clone(),
         message: thrown.message.clone(),
     });
-    drop_job(draft, &job);
+    retract(draft, &job);
     boundary::throw(draft, step, thrown);
     Ok(())
 }
@@ -214,9 +213,18 @@ fn workable(draft: &Draft<'_, '_>, key: JobKey) -> Result<(StepKey, Job), Reject
     }
 }
 
-fn drop_job(draft: &mut Draft<'_, '_>, job: &Job) {
-    if let JobState::BackingOff { until_ms } = job.state {
-        draft.effect(Effect::DisarmTimer { timer: job.key.0, due_ms: until_ms });
+/// Takes the job from wherever the shell keeps it.
+pub(crate) fn retract(draft: &mut Draft<'_, '_>, job: &Job) {
+    let Job { key, job_type, state, .. } = job;
+    match state {
+        JobState::Ready | JobState::Leased { .. } => {
+            let offered = |effect: &Effect| matches!(effect, Effect::OfferJob { job, .. } if job == key);
+            let effect = Effect::DropJob { job: *key, job_type: job_type.clone() };
+            draft.undo(key.0, offered, effect);
+        }
+        JobState::BackingOff { until_ms } => {
+            draft.effect(Effect::DisarmTimer { timer: key.0, due_ms: *until_ms });
+        }
+        JobState::Failed => {}
     }
-    draft.effect(Effect::DropJob { job: job.key, job_type: job.job_type.clone() });
 }

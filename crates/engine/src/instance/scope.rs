@@ -3,8 +3,9 @@
 //! Boundary: activating steps and settling scopes; taking flows is in `flow`.
 //! Read first: [`activate`], then [`settle`].
 
+use alloc::collections::BTreeSet;
 use alloc::format;
-use alloc::string::String;
+use alloc::vec::Vec;
 
 use bpmn::ElementIndex;
 
@@ -40,13 +41,9 @@ pub(crate) fn settle(draft: &mut Draft<'_, '_>, scope: StepKey) {
         }
         return;
     }
-    let mut gateways = String::new();
-    for (gateway, ..) in &step.arrivals {
-        if !gateways.is_empty() {
-            gateways.push_str("`, `");
-        }
-        gateways.push_str(&draft.element(*gateway).id);
-    }
-    let message = format!("`{gateways}` waits for a flow that cannot come any more");
+    let gateways: BTreeSet<u32> = step.arrivals.iter().map(|kept| kept.0).collect();
+    let names: Vec<&str> = gateways.iter().map(|gateway| &*draft.element(*gateway).id).collect();
+    let names = names.join("`, `");
+    let message = format!("`{names}` waits for a flow that cannot come any more");
     incident::raise(draft, scope, IncidentKind::UnsatisfiedJoin, &message);
 }

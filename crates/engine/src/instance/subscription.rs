@@ -3,14 +3,14 @@
 //! Boundary: reads expressions, arms and fires; what happens then is in `boundary` and `end`.
 //! Invariants: SUB-1 either all that a step waits for is opened or nothing is, so that a failed
 //! expression leaves nothing behind.
-//! Read first: [`open`], then [`fire`].   Tests: tests/scenarios/timers/, tests/scenarios/messages/
+//! Read first: [`prepare`], then [`open`], then [`fire`].   Tests: tests/scenarios/timers/, tests/scenarios/messages/
 
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use bpmn::{Catch, ElementIndex, Kind, MessageSpec};
-use feel::{Context, Expression, Str, Value};
+use feel::{Context, Evaluation, Expression, Str, Value, Warning};
 
 use crate::draft::Draft;
 use crate::effect::Effect;
@@ -19,7 +19,7 @@ use crate::ids::StepKey;
 use crate::rejection::Rejection;
 use crate::time::{self, Schedule};
 
-use super::state::Timer;
+use super::state::{Subscription, Timer};
 use super::{boundary, end, variables};
 
 /// Why a step could not be entered.
@@ -28,19 +28,20 @@ pub(crate) struct Trouble {
     pub(crate) message: String,
 }
 
-enum Opening {
+/// What a step is about to wait for, with all expressions evaluated.
+pub(crate) enum Opening {
     Timer { element: u32, schedule: Schedule },
     Message { element: u32, name: Str, key: Str, once: bool },
 }
 
-/// Opens what the step's own event and its boundary events wait for.
-pub(crate) fn open(draft: &mut Draft<'_, '_>, step: StepKey) -> Result<(), Trouble> {
-    let Some(position) = draft.step(step).map(|step| step.element) else { return Ok(()) };
+/// Evaluates what the step's own event and its boundary events wait for.
+pub(crate) fn prepare(draft: &Draft<'_, '_>, step: StepKey) -> Result<Vec<Opening>, Trouble> {
+    let Some(position) = draft.step(step).map(|step| step.element) else { return Ok(Vec::new()) };
     let element = draft.element(position);
     let mut openings = Vec::new();
     match &element.kind {
         Kind::IntermediateCatch(catch) => {
-            openings.extend(prepare(draft, step, position, catch, true)?);
+            openings.extend(prepare_catch(draft, step, position, catch, true)?);
         }
         Kind::ReceiveTask(message) => {
             openings.push(prepare_message(draft, step, position, message, true)?);
@@ -49,16 +50,53 @@ pub(crate) fn open(draft: &mut Draft<'_, '_>, step: StepKey) -> Result<(), Troub
     }
     for index in &element.boundary {
         if let Kind::Boundary { catch, interrupting, .. } = &draft.program.element(*index).kind {
-            openings.extend(prepare(draft, step, index.0, catch, *interrupting)?);
+            openings.extend(prepare_catch(draft, step, index.0, catch, *interrupting)?);
         }
     }
-    for opening in openings {
-        perform(draft, step, opening);
-    }
-    Ok(())
+    Ok(openings)
 }
 
-fn prepare(
+/// Opens what [`prepare`] evaluated.
+pub(crate) fn open(draft: &mut Draft<'_, '_>, step: StepKey, openings: Vec<Opening>) {
+    for opening in openings {
+        match opening {
+            Opening::Timer { element, schedule } => {
+                arm(draft, step, element, schedule.due_ms, schedule.repeat);
+            }
+            Opening::Message { element, name, key, once } => {
+                draft.record(Event::SubscriptionOpened {
+                    step,
+                    element,
+                    name: name.clone(),
+                    key: key.clone(),
+                });
+                draft.effect(Effect::Subscribe { name, key, step, element, once });
+            }
+        }
+    }
+}
+
+/// Closes all that the step waits for.
+pub(crate) fn close(draft: &mut Draft<'_, '_>, step: StepKey) {
+    let Some(found) = draft.step(step) else { return };
+    let timers = found.timers.clone();
+    let subscriptions = found.subscriptions.clone();
+    for Timer { key, due_ms, .. } in timers {
+        draft.record(Event::TimerDisarmed { timer: key });
+        let armed = |effect: &Effect| matches!(effect, Effect::ArmTimer { timer, .. } if *timer == key);
+        draft.undo(key, armed, Effect::DisarmTimer { timer: key, due_ms });
+    }
+    for Subscription { element, name, key } in subscriptions {
+        draft.record(Event::SubscriptionClosed { step, element });
+        let asked = |effect: &Effect| {
+            let Effect::Subscribe { step: by, element: at, .. } = effect else { return false };
+            (*by, *at) == (step, element)
+        };
+        draft.undo(step.0, asked, Effect::Unsubscribe { name, key, step, element });
+    }
+}
+
+fn prepare_catch(
     draft: &Draft<'_, '_>,
     step: StepKey,
     element: u32,
@@ -68,9 +106,9 @@ fn prepare(
     match catch {
         Catch::Message(message) => prepare_message(draft, step, element, message, once).map(Some),
         Catch::Timer(timer) => {
-            let value = draft.evaluate(&timer.expression, step).value;
+            let Evaluation { value, warnings } = draft.evaluate(&timer.expression, step);
             let schedule = time::schedule(timer.text, &value, draft.stamp.now_ms)
-                .map_err(|why| trouble(draft, element, &timer.expression, &why))?;
+                .map_err(|why| trouble(draft, element, &timer.expression, &because(why, &warnings)))?;
             Ok(Some(Opening::Timer { element, schedule }))
         }
         Catch::Error { .. } => Ok(None),
@@ -96,13 +134,22 @@ pub(crate) fn text_of(
     element: u32,
     expression: &Expression,
 ) -> Result<Str, Trouble> {
-    match draft.evaluate(expression, step).value {
+    let Evaluation { value, warnings } = draft.evaluate(expression, step);
+    match value {
         Value::String(text) => Ok(text),
         Value::Number(number) => Ok(number.to_string().into()),
         other => {
             let why = format!("expected text or a number, found {}", other.kind_name());
-            Err(trouble(draft, element, expression, &why))
+            Err(trouble(draft, element, expression, &because(why, &warnings)))
         }
+    }
+}
+
+/// The reason, and what the evaluation tolerated before.
+pub(crate) fn because(why: String, warnings: &[Warning]) -> String {
+    match warnings.first() {
+        Some(warning) => format!("{why}: {}", warning.message),
+        None => why,
     }
 }
 
@@ -116,23 +163,6 @@ pub(crate) fn trouble(
     let id = &draft.element(element).id;
     let message = format!("`{id}`: expression `{}`: {why}", expression.text());
     Trouble { kind: IncidentKind::ExtractValue, message }
-}
-
-fn perform(draft: &mut Draft<'_, '_>, step: StepKey, opening: Opening) {
-    match opening {
-        Opening::Timer { element, schedule } => {
-            arm(draft, step, element, schedule.due_ms, schedule.repeat);
-        }
-        Opening::Message { element, name, key, once } => {
-            draft.record(Event::SubscriptionOpened {
-                step,
-                element,
-                name: name.clone(),
-                key: key.clone(),
-            });
-            draft.effect(Effect::Subscribe { name, key, step, element, once });
-        }
-    }
 }
 
 fn arm(draft: &mut Draft<'_, '_>, step: StepKey, element: u32, due_ms: i64, interval: Repeat) {

@@ -15,14 +15,17 @@ use crate::ids::{InstanceKey, StepKey};
 use crate::rejection::Rejection;
 use crate::value::to_context;
 
-use super::super::state::{StepPhase, Wait};
+use super::super::state::Wait;
 use super::super::{boundary, end, incident, subscription, variables};
 use super::Thrown;
 
 /// Asks for the child.
 pub(crate) fn enter(draft: &mut Draft<'_, '_>, step: StepKey, spec: &CallActivity) {
     let element = draft.step(step).map_or(0, |step| step.element);
-    let process = match subscription::text_of(draft, step, element, &spec.process_id) {
+    // The boundary events open when the child runs; that they can is found out before.
+    let process = subscription::text_of(draft, step, element, &spec.process_id)
+        .and_then(|process| subscription::prepare(draft, step).map(|_| process));
+    let process = match process {
         Ok(process) => process,
         Err(trouble) => return incident::trouble(draft, step, &trouble),
     };
@@ -48,13 +51,14 @@ pub(crate) fn accept(
     child: InstanceKey,
 ) -> Result<(), Rejection> {
     let found = draft.step(step).ok_or(Rejection::StepGone(step))?;
-    if found.wait != Wait::Call {
+    if found.wait != Wait::Call || found.incident.is_some() {
         return Err(Rejection::Stale);
     }
-    match subscription::open(draft, step) {
-        Ok(()) => {
-            draft.record(Event::ChildStarted { step, child });
+    match subscription::prepare(draft, step) {
+        Ok(openings) => {
             draft.record(Event::StepEntered { step });
+            draft.record(Event::ChildStarted { step, child });
+            subscription::open(draft, step, openings);
             Ok(())
         }
         Err(trouble) => {
@@ -72,7 +76,7 @@ pub(crate) fn refuse(
     reason: &str,
 ) -> Result<(), Rejection> {
     let found = draft.step(step).ok_or(Rejection::StepGone(step))?;
-    if found.wait != Wait::Call || found.phase != StepPhase::Entering {
+    if found.wait != Wait::Call || found.incident.is_some() {
         return Err(Rejection::Stale);
     }
     incident::raise(draft, step, IncidentKind::CalledElement, reason);

@@ -22,8 +22,11 @@ use super::Thrown;
 
 /// Waits for the event's own timer or message (and its boundary events').
 pub(crate) fn wait(draft: &mut Draft<'_, '_>, step: StepKey) {
-    match subscription::open(draft, step) {
-        Ok(()) => draft.record(Event::StepEntered { step }),
+    match subscription::prepare(draft, step) {
+        Ok(openings) => {
+            draft.record(Event::StepEntered { step });
+            subscription::open(draft, step, openings);
+        }
         Err(trouble) => incident::trouble(draft, step, &trouble),
     }
 }

@@ -13,7 +13,7 @@ use crate::draft::Draft;
 use crate::event::IncidentKind;
 use crate::ids::StepKey;
 
-use super::super::{end, incident};
+use super::super::{end, incident, subscription};
 
 /// Leaves along the first flow whose condition is true.
 pub(crate) fn choose(
@@ -32,17 +32,14 @@ pub(crate) fn choose(
             Value::Boolean(true) => return end::complete_along(draft, step, index),
             Value::Boolean(false) => {}
             other => {
-                let mut message = format!(
+                let message = format!(
                     "condition `{}` of flow `{}` must be true or false, found {}",
                     condition.text(),
                     flow.id,
                     other.kind_name()
                 );
-                if let Some(warning) = evaluation.warnings.first() {
-                    message.push_str(": ");
-                    message.push_str(&warning.message);
-                }
-                return incident::raise(draft, step, IncidentKind::Condition, &message);
+                let message = subscription::because(message, &evaluation.warnings);
+                return incident::raise(draft, step, IncidentKind::ExtractValue, &message);
             }
         }
     }

@@ -11,6 +11,7 @@ use bpmn::JobSpec;
 use feel::{Str, Value};
 
 use crate::draft::Draft;
+use crate::event::Event;
 use crate::ids::StepKey;
 
 use super::super::subscription::{self, Trouble};
@@ -19,9 +20,13 @@ use super::super::{incident, job};
 /// Creates the job.
 pub(crate) fn enter(draft: &mut Draft<'_, '_>, step: StepKey, spec: &JobSpec) {
     let prepared = prepare(draft, step, spec)
-        .and_then(|prepared| subscription::open(draft, step).map(|()| prepared));
+        .and_then(|prepared| subscription::prepare(draft, step).map(|openings| (prepared, openings)));
     match prepared {
-        Ok((job_type, retries)) => job::create(draft, step, job_type, retries),
+        Ok(((job_type, retries), openings)) => {
+            draft.record(Event::StepEntered { step });
+            subscription::open(draft, step, openings);
+            job::create(draft, step, job_type, retries);
+        }
         Err(trouble) => incident::trouble(draft, step, &trouble),
     }
 }

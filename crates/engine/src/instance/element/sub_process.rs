@@ -13,9 +13,10 @@ use super::super::{incident, scope, subscription};
 
 /// Opens the boundary events and begins inside.
 pub(crate) fn enter(draft: &mut Draft<'_, '_>, step: StepKey, start: ElementIndex) {
-    match subscription::open(draft, step) {
-        Ok(()) => {
+    match subscription::prepare(draft, step) {
+        Ok(openings) => {
             draft.record(Event::ScopeEntered { step });
+            subscription::open(draft, step, openings);
             scope::activate(draft, step, start);
         }
         Err(trouble) => incident::trouble(draft, step, &trouble),
