@@ -12,10 +12,10 @@ mod rust;
 mod tidy;
 mod tree;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
 }
 
 fn run(words: &[&str]) -> Result<ExitCode> {
-    let root = root()?;
+    let root = &root()?;
     match words {
         [] | ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
@@ -53,10 +53,10 @@ fn run(words: &[&str]) -> Result<ExitCode> {
     }
 }
 
-/// The top of the work tree, where the workspace's `Cargo.toml` stands.
-fn root() -> Result<&'static Path> {
-    match Path::new(env!("CARGO_MANIFEST_DIR")).parent() {
-        Some(root) => Ok(root),
-        None => bail!("the directory of xtask has no parent"),
-    }
+/// The top of the work tree: the nearest directory that holds this program's sources. Asked when
+/// the program runs, because a build directory may be shared by several clones.
+fn root() -> Result<PathBuf> {
+    let here = std::env::current_dir().context("cannot read the current directory")?;
+    let top = here.ancestors().find(|path| path.join("xtask/Cargo.toml").is_file());
+    top.map(Path::to_owned).context("this is not a work tree: there is no `xtask` above")
 }

@@ -89,8 +89,8 @@ mod tests {
 
     #[test]
     fn the_work_tree_is_tidy() {
-        let root = crate::root().expect("xtask has a parent directory");
-        let tree = Tree::read(root).expect("the work tree is readable");
+        let root = crate::root().expect("tests run inside of the work tree");
+        let tree = Tree::read(&root).expect("the work tree is readable");
         let found = findings(&tree);
         let errors: Vec<_> = found
             .iter()
