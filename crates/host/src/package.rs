@@ -5,6 +5,7 @@
 //!
 //! Boundary: BPMN files are carried as bytes; `node` compiles them and checks what they name.
 //! Read first: [`PackageSource`], then [`Package::check`], then [`resolve()`].
+//! Tests: `package/tests.rs`
 
 mod archive;
 mod document;
@@ -15,6 +16,8 @@ mod resolve;
 pub mod scenario;
 mod source;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use archive::{Error, digest};
 pub use document::{DocumentType, Violation};

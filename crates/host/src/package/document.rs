@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jsonschema::{PatternOptions, Retrieve, Uri, Validator};
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{PatternOptions, ReferencingError, Retrieve, Uri, ValidationError, Validator};
 
 use crate::diagnostic::{self, Diagnostic, Place};
 use crate::package::manifest::is_name;
@@ -89,10 +90,7 @@ pub(super) fn compile(
                 types.push(DocumentType { name: schema.name, schema: schema.content, validator });
             }
             Err(error) => {
-                let pointer = error.instance_path().as_str().to_owned();
-                let mut problem = bad_schema(&schema.file, &error.to_string());
-                problem.element = (!pointer.is_empty()).then(|| pointer.into());
-                found.push(problem);
+                found.push(refused(&schema.file, &error));
             }
         }
     }
@@ -143,15 +141,28 @@ fn read(files: &BTreeMap<String, Vec<u8>>, found: &mut Vec<Diagnostic>) -> Vec<S
                     line: u32::try_from(error.line()).unwrap_or(u32::MAX),
                     column: u32::try_from(error.column()).unwrap_or(u32::MAX),
                 };
-                found.push(bad_schema(path, &format!("not JSON: {error}")).at(place));
+                let reason = format!("not JSON: {error}");
+                found.push(bad_schema(path, &reason, "correct the JSON").at(place));
             }
         }
     }
     schemas
 }
 
-fn bad_schema(file: &str, reason: &str) -> Diagnostic {
+fn refused(file: &str, error: &ValidationError<'_>) -> Diagnostic {
+    if let ValidationErrorKind::Referencing(ReferencingError::Unretrievable { uri, .. }) =
+        error.kind()
+    {
+        let uri = uri.strip_prefix(BASE).unwrap_or(uri);
+        let hint = "references lead to other files of `documents/`, such as `address.json`";
+        return bad_schema(file, &format!("the package has no schema `{uri}`"), hint);
+    }
+    let pointer = error.instance_path().as_str();
+    let problem = bad_schema(file, &error.to_string(), "see https://json-schema.org");
+    if pointer.is_empty() { problem } else { problem.about(pointer) }
+}
+
+fn bad_schema(file: &str, reason: &str, hint: &str) -> Diagnostic {
     let message = format!("no valid JSON Schema: {reason}");
-    let hint = "references lead to other files of `documents/`, such as `address.json`";
     Diagnostic::error(diagnostic::BAD_SCHEMA, file, message, hint)
 }

@@ -5,7 +5,7 @@
 //! without time passing has done so.
 //!
 //! Boundary: the parsed form; `pointsman package test` runs it.
-//! Read first: [`Scenario`], then [`Action`].   Tests: `scenario/read.rs`
+//! Read first: [`Scenario`], then [`Action`].   Tests: `package/tests.rs`
 
 mod read;
 

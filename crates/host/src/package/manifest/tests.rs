@@ -281,10 +281,7 @@ program = ""
     );
 }
 
-#[test]
-fn a_whole_manifest_is_read_with_its_defaults() {
-    check(
-        r#"
+const WHOLE: &str = r#"
 name = "orders"
 version = "1.2.3-rc.1"
 [dependencies]
@@ -304,146 +301,133 @@ program = "services/score.sh"
 errors = { "3" = "UNKNOWN" }
 [processes.main]
 retention = "P30D"
-"#,
-        expect![[r#"
-            Manifest {
+"#;
+
+#[test]
+fn triggers_have_safe_defaults() {
+    let manifest = Manifest::read(WHOLE).unwrap();
+    assert!(manifest.settings.auto_enable);
+    let shown = format!("{:#?}", manifest.triggers);
+    let expected = expect![[r#"
+        [
+            Trigger {
                 name: "orders",
-                version: Version {
-                    major: 1,
-                    minor: 2,
-                    patch: 3,
-                    pre: Prerelease("rc.1"),
+                document: Reference {
+                    package: Some(
+                        "customer-base",
+                    ),
+                    name: "order",
                 },
-                description: "",
-                dependencies: [
-                    Dependency {
-                        name: "customer-base",
-                        requirement: VersionReq {
-                            comparators: [
-                                Comparator {
-                                    op: Caret,
-                                    major: 1,
-                                    minor: Some(
-                                        2,
+                target: Process(
+                    "main",
+                ),
+                filter: None,
+                correlation_key: None,
+                time_to_live_ms: 3600000,
+                when_disabled: Acknowledge,
+                retries: 5,
+                back_off_ms: 1000,
+                place: Place {
+                    line: 6,
+                    column: 1,
+                },
+            },
+        ]"#]];
+    expected.assert_eq(&shown);
+}
+
+#[test]
+fn services_have_safe_defaults() {
+    let manifest = Manifest::read(WHOLE).unwrap();
+    let shown = format!("{:#?}", manifest.services);
+    let expected = expect![[r#"
+        [
+            ServiceDefinition {
+                name: "mail",
+                kind: Http(
+                    HttpService {
+                        method: POST,
+                        url: Text(
+                            "http://127.0.0.1:8080/",
+                        ),
+                        headers: [
+                            (
+                                "authorization",
+                                Secret {
+                                    prefix: "Bearer ",
+                                    reference: Environment(
+                                        "TOKEN",
                                     ),
-                                    patch: None,
-                                    pre: Prerelease(""),
                                 },
-                            ],
-                        },
-                        place: Place {
-                            line: 5,
-                            column: 17,
-                        },
-                    },
-                ],
-                settings: Settings {
-                    auto_enable: true,
-                    values: [],
-                },
-                triggers: [
-                    Trigger {
-                        name: "orders",
-                        document: Reference {
-                            package: Some(
-                                "customer-base",
                             ),
-                            name: "order",
-                        },
-                        target: Process(
-                            "main",
+                        ],
+                        query: [],
+                        body: Some(
+                            Text(
+                                "x",
+                            ),
                         ),
-                        filter: None,
-                        correlation_key: None,
-                        time_to_live_ms: 3600000,
-                        when_disabled: Acknowledge,
-                        retries: 5,
-                        back_off_ms: 1000,
-                        place: Place {
-                            line: 6,
-                            column: 1,
-                        },
+                        errors: [],
+                        retries: 0,
+                        back_off_ms: 100,
                     },
-                ],
-                services: [
-                    ServiceDefinition {
-                        name: "mail",
-                        kind: Http(
-                            HttpService {
-                                method: POST,
-                                url: Text(
-                                    "http://127.0.0.1:8080/",
-                                ),
-                                headers: [
-                                    (
-                                        "authorization",
-                                        Secret {
-                                            prefix: "Bearer ",
-                                            reference: Environment(
-                                                "TOKEN",
-                                            ),
-                                        },
-                                    ),
-                                ],
-                                query: [],
-                                body: Some(
-                                    Text(
-                                        "x",
-                                    ),
-                                ),
-                                errors: [],
-                                retries: 0,
-                                back_off_ms: 100,
-                            },
-                        ),
-                        timeout_ms: 10000,
-                        concurrency: 64,
-                        result: None,
-                        place: Place {
-                            line: 10,
-                            column: 1,
-                        },
-                    },
-                    ServiceDefinition {
-                        name: "score",
-                        kind: Command(
-                            CommandService {
-                                program: "services/score.sh",
-                                args: [],
-                                shell: None,
-                                input: None,
-                                output: Json,
-                                environment: [],
-                                pass_environment: [],
-                                errors: {
-                                    3: "UNKNOWN",
-                                },
-                            },
-                        ),
-                        timeout_ms: 10000,
-                        concurrency: 8,
-                        result: None,
-                        place: Place {
-                            line: 15,
-                            column: 1,
-                        },
-                    },
-                ],
-                processes: {
-                    "main": QualityOfService {
-                        optimize_locally: true,
-                        express_pipeline: false,
-                        volatile_transition_documents: false,
-                        volatile_tracking: false,
-                        minimum_logging_level: None,
-                        logging_level: All,
-                        log_pipeline: false,
-                        on_server_failure: Resume,
-                        retention_ms: Some(
-                            2592000000,
-                        ),
-                    },
+                ),
+                timeout_ms: 10000,
+                concurrency: 64,
+                result: None,
+                place: Place {
+                    line: 10,
+                    column: 1,
                 },
-            }"#]],
-    );
+            },
+            ServiceDefinition {
+                name: "score",
+                kind: Command(
+                    CommandService {
+                        program: "services/score.sh",
+                        args: [],
+                        shell: None,
+                        input: None,
+                        output: Json,
+                        environment: [],
+                        pass_environment: [],
+                        errors: {
+                            3: "UNKNOWN",
+                        },
+                    },
+                ),
+                timeout_ms: 10000,
+                concurrency: 8,
+                result: None,
+                place: Place {
+                    line: 15,
+                    column: 1,
+                },
+            },
+        ]"#]];
+    expected.assert_eq(&shown);
+}
+
+#[test]
+fn processes_lose_nothing_by_default() {
+    let manifest = Manifest::read(WHOLE).unwrap();
+    assert_eq!(manifest.quality_of_service("other").retention_ms, None);
+    let shown = format!("{:#?}", manifest.processes);
+    let expected = expect![[r#"
+        {
+            "main": QualityOfService {
+                optimize_locally: true,
+                express_pipeline: false,
+                volatile_transition_documents: false,
+                volatile_tracking: false,
+                minimum_logging_level: None,
+                logging_level: All,
+                log_pipeline: false,
+                on_server_failure: Resume,
+                retention_ms: Some(
+                    2592000000,
+                ),
+            },
+        }"#]];
+    expected.assert_eq(&shown);
 }
