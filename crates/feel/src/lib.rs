@@ -8,15 +8,18 @@
 
 extern crate alloc;
 
+mod builtin;
 mod code;
 mod expression;
 mod function;
 pub mod json;
+mod machine;
+mod syntax;
 mod temporal;
 mod value;
 
 pub use expression::{
-    Diagnostic, Environment, Evaluation, Expression, NoVariables, Scope, Warning,
+    Diagnostic, Environment, Evaluation, Expression, NoVariables, Scope, Warning, WarningKind,
 };
 pub use function::Function;
 pub use temporal::{

@@ -134,6 +134,17 @@ impl Number {
         }
     }
 
+    /// The number as an `i128`, if it is an integer in that range.
+    pub(crate) fn to_i128(self) -> Option<i128> {
+        let Parts { negative, coefficient, exponent } = self.parts();
+        let scale = u32::try_from(exponent).ok()?;
+        if scale > 38 {
+            return None;
+        }
+        let size = i128::try_from(coefficient.checked_mul(power_of_ten(scale))?).ok()?;
+        Some(if negative { -size } else { size })
+    }
+
     pub(crate) fn parts(&self) -> Parts {
         match self.0 {
             Repr::Integer(value) => Parts {

@@ -1,0 +1,355 @@
+//! Runs compiled code over borrowed variables.
+//!
+//! Boundary: no text, no syntax; limits are enforced here. Warnings name kinds and names, never
+//! values of variables.
+//! Invariants: MAC-1 every node costs a step, every item of an iteration too. MAC-2 recursion is
+//! limited by `depth`. MAC-3 a list, context or string that is built is within [`WEIGHT_MAX`].
+//! Read first: [`Machine::eval`], then the sibling files by kind of node.
+
+mod arithmetic;
+mod compare;
+mod filter;
+mod instance;
+mod invoke;
+mod iterate;
+mod path;
+mod test;
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::code::{Code, Lambda, Slot};
+use crate::expression::{Environment, Scope, Warning, WarningKind};
+use crate::function::Function;
+use crate::value::{Context, Range, Str, Value};
+
+pub(crate) use compare::order;
+
+/// How deep evaluation may recurse.
+const DEPTH_MAX: u32 = 256;
+/// The largest value that may be built, in units of [`Value::weight`].
+const WEIGHT_MAX: u64 = 1 << 23;
+/// The deepest value that may be built.
+const VALUE_DEPTH_MAX: u32 = 200;
+/// Later warnings are dropped.
+const WARNINGS_MAX: usize = 32;
+
+/// Why an evaluation ends early.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// All steps are used.
+    Steps,
+    /// Too deep.
+    Depth,
+    /// A value would be too large.
+    Size,
+    /// `assert` failed.
+    Failed(Box<str>),
+}
+
+pub(crate) type Outcome<T> = Result<T, Stop>;
+
+/// A value that is read in place or was computed.
+#[derive(Debug, Clone)]
+pub(crate) enum Ref<'a> {
+    Borrowed(&'a Value),
+    Owned(Value),
+}
+
+impl Ref<'_> {
+    #[inline]
+    pub(crate) fn value(&self) -> &Value {
+        match self {
+            Self::Borrowed(value) => value,
+            Self::Owned(value) => value,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn into_value(self) -> Value {
+        match self {
+            Self::Borrowed(value) => value.clone(),
+            Self::Owned(value) => value,
+        }
+    }
+}
+
+impl From<Value> for Ref<'_> {
+    #[inline]
+    fn from(value: Value) -> Self {
+        Self::Owned(value)
+    }
+}
+
+/// The null that a missing value reads as.
+pub(crate) static NULL: Value = Value::Null;
+
+pub(crate) struct Machine<'a> {
+    scope: &'a dyn Scope,
+    environment: &'a Environment,
+    steps: u32,
+    depth: u32,
+    locals: Vec<Ref<'a>>,
+    captured: &'a [Value],
+    function: Option<Function>,
+    input: Option<Ref<'a>>,
+    warnings: Vec<Warning>,
+    /// The state of the source of randomness, if there is one.
+    random: Option<u64>,
+}
+
+impl<'a> Machine<'a> {
+    pub(crate) fn new(
+        scope: &'a dyn Scope,
+        environment: &'a Environment,
+        input: Option<&'a Value>,
+    ) -> Self {
+        Self {
+            scope,
+            environment,
+            steps: environment.steps_max,
+            depth: 0,
+            locals: Vec::new(),
+            captured: &[],
+            function: None,
+            input: input.map(Ref::Borrowed),
+            warnings: Vec::new(),
+            random: None,
+        }
+    }
+
+    pub(crate) fn with_seed(self, seed: u64) -> Self {
+        Self { random: Some(seed), ..self }
+    }
+
+    /// The next 64 random bits, if there is a source (SplitMix64).
+    pub(crate) fn random(&mut self) -> Option<u64> {
+        let state = self.random.as_mut()?;
+        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = *state;
+        bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        Some(bits ^ bits >> 31)
+    }
+
+    /// Evaluates and returns what the outcome is, with all warnings.
+    pub(crate) fn run(mut self, code: &'a Code) -> (Outcome<Value>, Vec<Warning>) {
+        let outcome = self.eval(code).map(Ref::into_value);
+        (outcome, self.warnings)
+    }
+
+    pub(crate) fn environment(&self) -> &'a Environment {
+        self.environment
+    }
+
+    /// Uses up steps.
+    #[inline]
+    pub(crate) fn charge(&mut self, steps: u64) -> Outcome<()> {
+        match u32::try_from(steps).ok().and_then(|steps| self.steps.checked_sub(steps)) {
+            Some(left) => {
+                self.steps = left;
+                Ok(())
+            }
+            None => {
+                self.steps = 0;
+                Err(Stop::Steps)
+            }
+        }
+    }
+
+    /// Refuses values that are too large or too deep; large ones cost steps.
+    pub(crate) fn built(&mut self, value: Value) -> Outcome<Value> {
+        let weight = value.weight();
+        if weight > WEIGHT_MAX || value.depth() > VALUE_DEPTH_MAX {
+            return Err(Stop::Size);
+        }
+        self.charge(weight / 64)?;
+        Ok(value)
+    }
+
+    pub(crate) fn warn(&mut self, kind: WarningKind, message: impl FnOnce() -> String) {
+        if self.warnings.len() < WARNINGS_MAX {
+            self.warnings.push(Warning { kind, message: message() });
+        }
+    }
+
+    /// How many warnings there are; with [`Machine::forget_warnings`], for what may be missing.
+    pub(crate) fn warnings_count(&self) -> usize {
+        self.warnings.len()
+    }
+
+    pub(crate) fn forget_warnings(&mut self, count: usize) {
+        self.warnings.truncate(count);
+    }
+
+    pub(crate) fn eval(&mut self, code: &'a Code) -> Outcome<Ref<'a>> {
+        self.charge(1)?;
+        match code {
+            Code::Constant(value) => Ok(Ref::Borrowed(value)),
+            Code::Variable(name) => Ok(self.variable(name)),
+            Code::Slot(slot) => Ok(self.slot(*slot)),
+            _ => self.eval_deeper(code),
+        }
+    }
+
+    fn eval_deeper(&mut self, code: &'a Code) -> Outcome<Ref<'a>> {
+        if self.depth == DEPTH_MAX {
+            return Err(Stop::Depth);
+        }
+        self.depth += 1;
+        let result = self.node(code);
+        self.depth -= 1;
+        result
+    }
+
+    fn node(&mut self, code: &'a Code) -> Outcome<Ref<'a>> {
+        match code {
+            Code::Constant(value) => Ok(Ref::Borrowed(value)),
+            Code::Variable(name) => Ok(self.variable(name)),
+            Code::Slot(slot) => Ok(self.slot(*slot)),
+            Code::Member(member) => self.member(member),
+            Code::Input => Ok(self.input()),
+            Code::List(items) => self.list(items),
+            Code::Context(entries) => self.context(entries),
+            Code::Range(range) => self.range(range),
+            Code::Arithmetic(chain) => self.arithmetic(&chain.0, &chain.1),
+            Code::Negate(code) => self.negate(code),
+            Code::Compare(comparison) => self.compare(comparison.0, &comparison.1, &comparison.2),
+            Code::Between(operands) => self.between(operands),
+            Code::In(test) => self.is_in(&test.0, &test.1),
+            Code::InstanceOf(test) => self.instance_of(&test.0, &test.1),
+            Code::And(operands) => self.logic(operands, false),
+            Code::Or(operands) => self.logic(operands, true),
+            Code::If(parts) => self.conditional(parts),
+            Code::For(code) => self.for_loop(code),
+            Code::Quantified(code) => self.quantified(code),
+            Code::Path(path) => self.path(&path.0, &path.1),
+            Code::Filter(filter) => self.filter(&filter.0, &filter.1),
+            Code::Call(call) => self.call(call),
+            Code::Invoke(invoke) => self.invoke(invoke),
+            Code::Function(lambda) => self.function(lambda),
+            Code::Tests(tests) => self.tests_of_input(tests),
+        }
+    }
+
+    #[inline]
+    fn variable(&mut self, name: &'a str) -> Ref<'a> {
+        let scope = self.scope;
+        match scope.get(name) {
+            Some(value) => Ref::Borrowed(value),
+            None => self.no_variable(name),
+        }
+    }
+
+    #[cold]
+    fn no_variable(&mut self, name: &str) -> Ref<'a> {
+        self.warn(WarningKind::NoVariableFound, || format!("No variable found with name '{name}'"));
+        Ref::Borrowed(&NULL)
+    }
+
+    fn slot(&mut self, slot: Slot) -> Ref<'a> {
+        match slot {
+            Slot::Local(position) => {
+                self.locals.get(position as usize).cloned().unwrap_or(Ref::Borrowed(&NULL))
+            }
+            Slot::Captured(position) => {
+                Ref::Borrowed(self.captured.get(position as usize).unwrap_or(&NULL))
+            }
+            Slot::Itself => Ref::Owned(self.function.clone().map_or(Value::Null, Value::Function)),
+        }
+    }
+
+    fn input(&mut self) -> Ref<'a> {
+        match &self.input {
+            Some(input) => input.clone(),
+            None => self.variable("?"),
+        }
+    }
+
+    fn list(&mut self, items: &'a [Code]) -> Outcome<Ref<'a>> {
+        let mut values = Vec::with_capacity(items.len());
+        for item in items {
+            values.push(self.eval(item)?.into_value());
+        }
+        self.built(Value::from(values)).map(Ref::Owned)
+    }
+
+    fn context(&mut self, entries: &'a [(Str, Code)]) -> Outcome<Ref<'a>> {
+        let bottom = self.locals.len();
+        let mut values = Vec::with_capacity(entries.len());
+        for (name, code) in entries {
+            let result = self.eval(code);
+            match result {
+                Ok(value) => {
+                    values.push((name.clone(), value.value().clone()));
+                    self.locals.push(value);
+                }
+                Err(stop) => {
+                    self.locals.truncate(bottom);
+                    return Err(stop);
+                }
+            }
+        }
+        self.locals.truncate(bottom);
+        self.built(Value::Context(Context::new(values))).map(Ref::Owned)
+    }
+
+    fn range(&mut self, range: &'a crate::code::RangeCode) -> Outcome<Ref<'a>> {
+        let start = self.eval(&range.start)?.into_value();
+        let end = self.eval(&range.end)?.into_value();
+        self.built(Value::from(Range {
+            start,
+            start_included: range.start_included,
+            end,
+            end_included: range.end_included,
+        }))
+        .map(Ref::Owned)
+    }
+
+    /// `and` and `or`: `decisive` is the operand that decides alone.
+    fn logic(&mut self, operands: &'a [Code], decisive: bool) -> Outcome<Ref<'a>> {
+        let mut unknown = false;
+        for operand in operands {
+            let value = self.eval(operand)?;
+            match value.value() {
+                Value::Boolean(truth) if *truth == decisive => {
+                    return Ok(Ref::Owned(Value::Boolean(decisive)));
+                }
+                Value::Boolean(_) => {}
+                other => {
+                    unknown = true;
+                    if !other.is_null() {
+                        let kind = other.kind_name();
+                        self.warn(WarningKind::InvalidType, || {
+                            format!("Expected boolean but found {kind}")
+                        });
+                    }
+                }
+            }
+        }
+        Ok(Ref::Owned(if unknown { Value::Null } else { Value::Boolean(!decisive) }))
+    }
+
+    fn conditional(&mut self, parts: &'a [Code; 3]) -> Outcome<Ref<'a>> {
+        let [condition, then, otherwise] = parts;
+        let value = self.eval(condition)?;
+        match value.value() {
+            Value::Boolean(true) => self.eval(then),
+            Value::Boolean(false) => self.eval(otherwise),
+            other => {
+                let kind = other.kind_name();
+                self.warn(WarningKind::InvalidType, || {
+                    format!("Expected boolean but found {kind}")
+                });
+                self.eval(otherwise)
+            }
+        }
+    }
+
+    fn function(&mut self, lambda: &'a alloc::sync::Arc<Lambda>) -> Outcome<Ref<'a>> {
+        let captured = lambda.captures.iter().map(|slot| self.slot(*slot).into_value()).collect();
+        self.built(Value::Function(Function::new(lambda.clone(), captured))).map(Ref::Owned)
+    }
+}

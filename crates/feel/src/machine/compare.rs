@@ -1,0 +1,158 @@
+//! Equality and order of values, and the operators on them.
+//!
+//! Boundary: `None` is "not comparable", which FEEL turns into null.
+//! Invariants: deep comparisons cost steps by the weight of the smaller side.
+//! Read first: [`equal`], then [`order`].
+
+use alloc::format;
+use core::cmp::Ordering;
+
+use crate::code::{Code, Comparison};
+use crate::expression::WarningKind;
+use crate::machine::{Machine, Outcome, Ref};
+use crate::value::{Range, Value};
+
+impl<'a> Machine<'a> {
+    pub(super) fn compare(
+        &mut self,
+        operator: Comparison,
+        left: &'a Code,
+        right: &'a Code,
+    ) -> Outcome<Ref<'a>> {
+        let left = self.eval(left)?;
+        let right = self.eval(right)?;
+        let truth = self.holds(operator, left.value(), right.value())?;
+        Ok(Ref::Owned(truth.map_or(Value::Null, Value::Boolean)))
+    }
+
+    /// Whether the comparison holds; `None` (and a warning) if the values are not comparable.
+    pub(crate) fn holds(
+        &mut self,
+        operator: Comparison,
+        left: &Value,
+        right: &Value,
+    ) -> Outcome<Option<bool>> {
+        let truth = match operator {
+            Comparison::Equal => self.equal(left, right)?,
+            Comparison::NotEqual => self.equal(left, right)?.map(|equal| !equal),
+            Comparison::Less => order(left, right).map(Ordering::is_lt),
+            Comparison::LessOrEqual => order(left, right).map(Ordering::is_le),
+            Comparison::Greater => order(left, right).map(Ordering::is_gt),
+            Comparison::GreaterOrEqual => order(left, right).map(Ordering::is_ge),
+        };
+        if truth.is_none() {
+            self.not_comparable(left, right);
+        }
+        Ok(truth)
+    }
+
+    #[cold]
+    pub(crate) fn not_comparable(&mut self, left: &Value, right: &Value) {
+        let (left, right) = (left.kind_name(), right.kind_name());
+        self.warn(WarningKind::NotComparable, || format!("Can't compare {left} with {right}"));
+    }
+
+    /// Equality that pays for large values.
+    pub(crate) fn equal(&mut self, left: &Value, right: &Value) -> Outcome<Option<bool>> {
+        if matches!(left, Value::List(_) | Value::Context(_) | Value::Range(_) | Value::String(_)) {
+            self.charge(left.weight().min(right.weight()) / 2)?;
+        }
+        Ok(equal(left, right))
+    }
+
+    pub(super) fn between(&mut self, operands: &'a [Code; 3]) -> Outcome<Ref<'a>> {
+        let [value, low, high] = operands;
+        let value = self.eval(value)?;
+        let low = self.eval(low)?;
+        let high = self.eval(high)?;
+        let above = self.holds(Comparison::GreaterOrEqual, value.value(), low.value())?;
+        let below = self.holds(Comparison::LessOrEqual, value.value(), high.value())?;
+        Ok(Ref::Owned(match (above, below) {
+            (Some(above), Some(below)) => Value::Boolean(above && below),
+            _ => Value::Null,
+        }))
+    }
+}
+
+/// Whether two values are equal; `None` if they are of kinds that cannot be.
+pub(crate) fn equal(left: &Value, right: &Value) -> Option<bool> {
+    match (left, right) {
+        (Value::Null, Value::Null) => Some(true),
+        (Value::Null, _) | (_, Value::Null) => Some(false),
+        (Value::Boolean(left), Value::Boolean(right)) => Some(left == right),
+        (Value::Number(left), Value::Number(right)) => Some(left == right),
+        (Value::String(left), Value::String(right)) => Some(left == right),
+        (Value::List(left), Value::List(right)) => Some(
+            left.len() == right.len()
+                && left.iter().zip(right).all(|(left, right)| equal(left, right) == Some(true)),
+        ),
+        (Value::List(list), other) | (other, Value::List(list)) => match &**list {
+            [item] => equal(item, other),
+            _ => None,
+        },
+        (Value::Context(left), Value::Context(right)) => Some(
+            left.len() == right.len()
+                && left.iter().all(|(name, value)| {
+                    right.get(name).is_some_and(|other| equal(value, other) == Some(true))
+                }),
+        ),
+        (Value::Date(left), Value::Date(right)) => Some(left == right),
+        (Value::Time(left), Value::Time(right)) => {
+            if left.zone().is_local() == right.zone().is_local() {
+                Some(left == right)
+            } else {
+                None
+            }
+        }
+        (Value::DateTime(left), Value::DateTime(right)) => left.compare(right).map(Ordering::is_eq),
+        (Value::DaysDuration(left), Value::DaysDuration(right)) => Some(left == right),
+        (Value::MonthsDuration(left), Value::MonthsDuration(right)) => Some(left == right),
+        (Value::Range(left), Value::Range(right)) => Some(
+            left.start_included == right.start_included
+                && left.end_included == right.end_included
+                && equal(&left.start, &right.start) == Some(true)
+                && equal(&left.end, &right.end) == Some(true),
+        ),
+        (Value::Function(left), Value::Function(right)) => Some(left == right),
+        _ => None,
+    }
+}
+
+/// Which of two values comes first; `None` if they have no order.
+#[inline]
+pub(crate) fn order(left: &Value, right: &Value) -> Option<Ordering> {
+    match (left, right) {
+        (Value::Number(left), Value::Number(right)) => Some(left.cmp(right)),
+        (Value::String(left), Value::String(right)) => Some(left.cmp(right)),
+        (Value::Date(left), Value::Date(right)) => Some(left.cmp(right)),
+        (Value::Time(left), Value::Time(right)) => left.compare(right),
+        (Value::DateTime(left), Value::DateTime(right)) => left.compare(right),
+        (Value::DaysDuration(left), Value::DaysDuration(right)) => Some(left.cmp(right)),
+        (Value::MonthsDuration(left), Value::MonthsDuration(right)) => Some(left.cmp(right)),
+        _ => None,
+    }
+}
+
+/// Whether `value` is in the interval; `None` if it is not comparable with its ends.
+pub(crate) fn contains(range: &Range, value: &Value) -> Option<bool> {
+    let above = match &range.start {
+        Value::Null if !range.start_included => None,
+        start => Some(match order(value, start)? {
+            Ordering::Greater => true,
+            Ordering::Equal => range.start_included,
+            Ordering::Less => false,
+        }),
+    };
+    let below = match &range.end {
+        Value::Null if !range.end_included => None,
+        end => Some(match order(value, end)? {
+            Ordering::Less => true,
+            Ordering::Equal => range.end_included,
+            Ordering::Greater => false,
+        }),
+    };
+    match (above, below) {
+        (None, None) => None,
+        (above, below) => Some(above.unwrap_or(true) && below.unwrap_or(true)),
+    }
+}
