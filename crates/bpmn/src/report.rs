@@ -95,18 +95,22 @@ impl<'a> Report<'a> {
         self.found
     }
 
-    fn push(&mut self, severity: Severity, at: (Code, Spot<'_>), message: String, hint: &str) {
+    fn push(&mut self, severity: Severity, at: (Code, Spot<'_>), mut message: String, hint: &str) {
         if self.found.len() >= LISTED_MAX {
             self.unlisted += 1;
             return;
         }
         let (code, spot) = at;
+        if let Some((end, _)) = message.char_indices().nth(MESSAGE_MAX) {
+            message.truncate(end);
+            message.push('…');
+        }
         self.found.push(Diagnostic {
             code: code.0,
             severity,
             place: self.lines.place(spot.at),
             element: spot.element.map(|id| cut(id, MESSAGE_MAX).into()),
-            message: cut(&message, MESSAGE_MAX),
+            message,
             hint: hint.to_owned(),
         });
     }

@@ -5,8 +5,8 @@ use expect_test::{Expect, expect};
 
 const EVERYTHING: &str = include_str!("data/everything.bpmn");
 
-fn refused(file: &[u8], expected: Expect) {
-    let found = read(file, &Limits::default()).unwrap_err();
+fn refused(file: &[u8], expected: &Expect) {
+    let found = read(file, &Limits::default()).expect_err("the file is bad");
     let shown: String = found
         .iter()
         .map(|found| {
@@ -21,7 +21,7 @@ fn refused(file: &[u8], expected: Expect) {
 fn a_file_of_200_mb_is_refused_before_it_is_read() {
     refused(
         &vec![b'<'; 200 * 1024 * 1024],
-        expect![[r#"
+        &expect![[r#"
         BPMN-001 1:1 the file has 209715200 bytes, at most 4194304 are read
     "#]],
     );
@@ -33,20 +33,20 @@ fn entity_bombs_and_external_entities() {
                 \"&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;\">]>\n<lolz>&b;</lolz>";
     refused(
         bomb.as_bytes(),
-        expect![[r#"
+        &expect![[r#"
         BPMN-004 2:1 the file has a document type declaration
     "#]],
     );
     let external = "<!DOCTYPE x SYSTEM \"file:///etc/passwd\"><x/>";
     refused(
         external.as_bytes(),
-        expect![[r#"
+        &expect![[r#"
         BPMN-004 1:1 the file has a document type declaration
     "#]],
     );
     refused(
         b"<x>&unknown;</x>",
-        expect![[r#"
+        &expect![[r#"
         BPMN-003 1:4 unknown entity reference `unknown`
     "#]],
     );
@@ -57,28 +57,28 @@ fn too_deep_too_wide_too_many() {
     let deep = format!("{}{}", "<a>".repeat(100_000), "</a>".repeat(100_000));
     refused(
         deep.as_bytes(),
-        expect![[r#"
+        &expect![[r#"
         BPMN-005 1:601 elements are nested more than 200 deep
     "#]],
     );
     let attributes: String = (0..20_000).map(|n| format!(" a{n}=\"\"")).collect();
     refused(
         format!("<a{attributes}/>").as_bytes(),
-        expect![[r#"
+        &expect![[r#"
         BPMN-006 1:1 an element has 20000 attributes, at most 256 are read
     "#]],
     );
     let nodes = format!("<a>{}</a>", "<b/>".repeat(300_000));
     refused(
         nodes.as_bytes(),
-        expect![[r#"
+        &expect![[r#"
         BPMN-007 1:800000 the file has more than 200000 nodes
     "#]],
     );
     let namespaces: String = (0..100).map(|n| format!(" xmlns:n{n}=\"u{n}\"")).collect();
     refused(
         format!("<a{namespaces}/>").as_bytes(),
-        expect![[r#"
+        &expect![[r#"
         BPMN-008 1:1 more than 64 namespaces are declared
     "#]],
     );
@@ -88,14 +88,14 @@ fn too_deep_too_wide_too_many() {
 fn encodings() {
     refused(
         b"<a>\nb\xff</a>",
-        expect![[r#"
+        &expect![[r#"
         BPMN-002 2:2 the byte at offset 5 is not UTF-8
     "#]],
     );
     let wide: Vec<u8> = "\u{feff}<a/>".encode_utf16().flat_map(u16::to_le_bytes).collect();
     refused(
         &wide,
-        expect![[r#"
+        &expect![[r#"
         BPMN-002 1:1 the byte at offset 0 is not UTF-8
     "#]],
     );
@@ -107,61 +107,61 @@ fn encodings() {
 fn malformed() {
     refused(
         b"",
-        expect![[r#"
+        &expect![[r#"
         BPMN-003 1:1 the document does not have a root node
     "#]],
     );
     refused(
         b"hello",
-        expect![[r#"
+        &expect![[r#"
         BPMN-003 1:1 unknown token
     "#]],
     );
     refused(
         b"<a>\n  <b>\n</a>",
-        expect![[r#"
+        &expect![[r#"
         BPMN-003 3:1 ill-formed document: expected `</b>`, but `</a>` was found
     "#]],
     );
     refused(
         b"<a b='1' b='2'/>",
-        expect![[r#"
+        &expect![[r#"
         BPMN-003 1:10 attribute `b` is already defined
     "#]],
     );
     refused(
         b"<a b=1/>",
-        expect![[r#"
+        &expect![[r#"
             BPMN-003 1:1 the value of an attribute is not in quotes
         "#]],
     );
     refused(
         b"<a>\n<!-- -- --></a>",
-        expect![[r#"
+        &expect![[r#"
         BPMN-003 2:1 comment contains `--`
     "#]],
     );
     refused(
         b"<a>\0</a>",
-        expect![[r#"
+        &expect![[r#"
         BPMN-003 1:4 a non-XML character `\0` found
     "#]],
     );
     refused(
         b"<x:a/>",
-        expect![[r#"
+        &expect![[r#"
         BPMN-003 1:2 an unknown namespace prefix `x`
     "#]],
     );
     refused(
         b"<a/><b/>",
-        expect![[r#"
+        &expect![[r#"
         BPMN-003 1:5 unknown token
     "#]],
     );
     refused(
         b"<a></a></a>",
-        expect![[r#"
+        &expect![[r#"
         BPMN-003 1:8 ill-formed document: close tag `</a>` does not match any open tag
     "#]],
     );

@@ -3,7 +3,7 @@
 use bpmn::{Diagnostic, Severity, read_text};
 use expect_test::{Expect, expect};
 
-fn check(text: &str, expected: Expect) {
+fn check(text: &str, expected: &Expect) {
     let shown = match read_text(text) {
         Ok(program) => format!("{} elements\n", program.elements.len()),
         Err(found) => found.iter().map(show).collect(),
@@ -72,7 +72,7 @@ fn everything_that_is_supported() {
           end-message e3 type=notify
           end-terminate e4
         "#,
-        expect![[r#"
+        &expect![[r#"
             37 elements
         "#]],
     );
@@ -86,7 +86,7 @@ fn all_problems_are_found_at_once_in_order_of_place() {
          xor g -> a if \"total > \", b
          manual a
          manual b",
-        expect![[r#"
+        &expect![[r#"
             error[BPMN-040] 1:12 (s->nowhere) a sequence flow leads to `nowhere`, which is not there
               hint: connect both ends of the sequence flow to elements of this process, or remove it
             error[BPMN-082] 2:10 (t) the task definition of service task `t` has no type
@@ -117,7 +117,7 @@ fn lines_that_cannot_be_read() {
          start z -> , y
          model again
          sub open {",
-        expect![[r#"
+        &expect![[r#"
             error[BPMN-050] 1:1 (process) process `process` has no start event
               hint: add a start event
             error[BPMN-011] 1:9 (-) the line ends too early
@@ -169,7 +169,7 @@ fn flows() {
          timer c @e PT1H -> e
          timer d @nobody PT1H -> e
          timer f PT1H -> b",
-        expect![[r#"
+        &expect![[r#"
             error[BPMN-041] 2:35 (t->i) the sequence flow from `t` to `i` crosses the border of a subprocess
               hint: end the path inside the subprocess and go on behind it
             error[BPMN-041] 4:23 (i->e) the sequence flow from `i` to `e` crosses the border of a subprocess
@@ -203,7 +203,7 @@ fn conditions() {
          manual c -> h
          xor h -> e
          end e",
-        expect![[r#"
+        &expect![[r#"
             error[BPMN-043] 1:12 (s->t) a condition stands on a sequence flow that leaves start event `s`
               hint: only flows that leave an exclusive gateway have conditions: add one
             error[BPMN-044] 3:19 (g->a) a sequence flow that leaves exclusive gateway `g` has no condition
@@ -218,7 +218,7 @@ fn conditions() {
 fn start_events() {
     check(
         "end e",
-        expect![[r#"
+        &expect![[r#"
         error[BPMN-050] 1:1 (process) process `process` has no start event
           hint: add a start event
     "#]],
@@ -238,7 +238,7 @@ fn start_events() {
          } -> t
          sub t {
          }",
-        expect![[r#"
+        &expect![[r#"
             error[BPMN-051] 2:10 (b) process `process` has a second plain start event
               hint: keep one; others need a message or a timer
             error[BPMN-065] 6:24 (g) `timeDuration` is not possible at a start event of a process
@@ -268,7 +268,7 @@ fn timers() {
          task t type=t
          timer u @t R/PT1H -> t
          timer v @t duration=\"\" non-interrupting -> t",
-        expect![[r#"
+        &expect![[r#"
             error[BPMN-065] 3:24 (a) `timeCycle` is not possible at an intermediate catch event
               hint: use a duration or a date
             error[BPMN-064] 5:10 (c) a timer needs exactly one definition, this has 2
@@ -302,7 +302,7 @@ fn messages_and_errors() {
          error e4 @t non-interrupting -> z
          error e5 @t -> z
          end-error z",
-        expect![[r#"
+        &expect![[r#"
             error[BPMN-061] 2:10 (a) receive task `a` refers to no message
               hint: choose a message for it
             error[BPMN-063] 4:10 (c) the message that receive task `c` waits for has no correlation key
@@ -351,7 +351,7 @@ fn implementations() {
            out z = 5
            out a..b = \"=1\"
          ",
-        expect![[r#"
+        &expect![[r#"
             error[BPMN-082] 2:10 (a) the task definition of service task `a` has no type
               hint: set the job type that a worker or a service is known by
             error[BPMN-083] 2:25 (a) `retries` is `-1`, not a number of tries
@@ -398,7 +398,7 @@ fn implementations() {
 fn a_feel_error_shows_where() {
     check(
         "start s -> x\n xor x -> a if \"total > (1 + \", b default\n end a\n end b",
-        expect![[r#"
+        &expect![[r#"
             5 elements
         "#]],
     );
@@ -415,14 +415,14 @@ fn endless_loops() {
            manual j
          } -> a
          end e",
-        expect![[r#"
+        &expect![[r#"
             error[BPMN-046] 2:10 (a) the loop over `a`, `g`, `b` never waits and never ends
               hint: put a step that waits or changes a variable into the loop: a timer, a job, a script, an output mapping
         "#]],
     );
     check(
         "start s -> a\n undefined a -> a",
-        expect![[r#"
+        &expect![[r#"
         error[BPMN-046] 2:2 (a) the loop over `a` never waits and never ends
           hint: put a step that waits or changes a variable into the loop: a timer, a job, a script, an output mapping
     "#]],
@@ -430,19 +430,19 @@ fn endless_loops() {
     // A loop that changes a variable, waits, or joins may end.
     check(
         "start s -> a\n undefined a -> a\n out n = \"=n + 1\"",
-        expect![[r#"
+        &expect![[r#"
         3 elements
     "#]],
     );
     check(
         "start s -> a\n manual a -> w\n catch-timer w PT1S -> a",
-        expect![[r#"
+        &expect![[r#"
         4 elements
     "#]],
     );
     check(
         "start s -> j\n and j -> f\n and f -> j, e\n end e",
-        expect![[r#"
+        &expect![[r#"
         5 elements
     "#]],
     );
@@ -452,7 +452,7 @@ fn endless_loops() {
 fn ids() {
     check(
         &format!("start s -> a\n task a type=a\n task a type=b\n task {} type=c", "x".repeat(300)),
-        expect![[r#"
+        &expect![[r#"
             warning[BPMN-047] 2:2 (a) service task `a` is never reached
               hint: lead a sequence flow to it, or remove it
             error[BPMN-021] 3:2 (a) the id `a` is used twice

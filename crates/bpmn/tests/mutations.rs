@@ -75,7 +75,7 @@ fn files() -> &'static [Vec<u8>] {
 fn collect(path: &Path, files: &mut Vec<Vec<u8>>) {
     if path.is_dir() {
         let mut inside: Vec<_> =
-            fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
+            fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
         inside.sort();
         inside.iter().for_each(|path| collect(path, files));
     } else if path.extension().is_some_and(|extension| extension == "bpmn")

@@ -7,13 +7,13 @@ fn outline(program: &Program) -> String {
     let mut out = format!("{} {:?}\n", program.id, program.version_tag);
     for element in program.elements.iter().skip(1) {
         let kind = format!("{:?}", element.kind);
-        let kind = kind.split([' ', '(']).next().unwrap();
+        let kind = kind.split([' ', '(']).next().expect("split yields something");
         let targets: Vec<&str> = element
             .outgoing
             .iter()
             .map(|flow| &*program.element(program.flow(*flow).target).id)
             .collect();
-        let scope = &program.element(element.scope.unwrap()).id;
+        let scope = &program.element(element.scope.expect("only the process has none")).id;
         out += &format!("{scope}/{} {kind} -> {}\n", element.id, targets.join(", "));
     }
     out

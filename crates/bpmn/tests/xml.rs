@@ -17,7 +17,7 @@ fn in_definitions(inside: &str) -> String {
     )
 }
 
-fn check(xml: &str, expected: Expect) {
+fn check(xml: &str, expected: &Expect) {
     let shown: String = match read(xml.as_bytes(), &Limits::default()) {
         Ok(model) => {
             let programs = model.programs.iter();
@@ -42,7 +42,7 @@ fn show(found: &Diagnostic) -> String {
 }
 
 fn element<'p>(program: &'p Program, id: &str) -> &'p Element {
-    program.element(program.find(id).unwrap())
+    program.element(program.find(id).expect("it is in the file"))
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn elements_that_are_not_supported_are_named() {
 <b:sequenceFlow id="f" sourceRef="s" targetRef="u"/>
 "#,
         ),
-        expect![[r#"
+        &expect![[r#"
             error[BPMN-030] 3:1 (u) user task `u` is not supported yet
             error[BPMN-030] 4:1 (r) business rule task `r` is not supported yet
             error[BPMN-030] 5:1 (g1) inclusive gateway `g1` is not supported yet
@@ -187,7 +187,7 @@ fn references_to_nothing() {
 <b:endEvent><b:errorEventDefinition/></b:endEvent>
 "#,
         ),
-        expect![[r#"
+        &expect![[r#"
             error[BPMN-061] 3:35 (r) receive task `r` refers to the message `nobody`, which is not there
             error[BPMN-040] 4:1 (f2) sequence flow `f2` leads to nowhere
             error[BPMN-040] 5:36 (f3) a sequence flow leads to `gone`, which is not there
@@ -214,7 +214,7 @@ fn a_feel_error_shows_its_caret() {
              <z:ioMapping><z:input source=\"=a b c\" target=\"x\"/></z:ioMapping>\
              </b:extensionElements></b:serviceTask>\n",
         ),
-        expect![[r#"
+        &expect![[r#"
             p: 3 elements
         "#]],
     );
@@ -224,25 +224,25 @@ fn a_feel_error_shows_its_caret() {
 fn processes_and_roots() {
     check(
         &in_definitions(""),
-        expect![[r#"
+        &expect![[r#"
         error[BPMN-010] 1:1 (-) the file has no process
     "#]],
     );
     check(
         &in_definitions("<b:process id=\"p\"/>"),
-        expect![[r#"
+        &expect![[r#"
         error[BPMN-010] 1:1 (-) the process of this file is not executable
     "#]],
     );
     check(
         &in_definitions("<b:process id=\"p\"/><b:process id=\"q\" isExecutable=\"false\"/>"),
-        expect![[r#"
+        &expect![[r#"
             error[BPMN-010] 1:1 (-) none of the 2 processes of this file is executable
         "#]],
     );
     check(
         &in_definitions("<b:process isExecutable=\"true\"/>"),
-        expect![[r#"
+        &expect![[r#"
             error[BPMN-020] 1:116 (-) a process has no id
             error[BPMN-050] 1:116 (-) process without id has no start event
         "#]],
@@ -250,34 +250,34 @@ fn processes_and_roots() {
     let process = "<b:process id=\"p\" isExecutable=\"true\"><b:startEvent id=\"s\"/></b:process>";
     check(
         &in_definitions(&process.repeat(2)),
-        expect![[r#"
+        &expect![[r#"
         error[BPMN-021] 1:188 (p) two processes have the id `p`
     "#]],
     );
     let second = process.replace("\"p\"", "\"q\"");
     check(
         &in_definitions(&format!("{process}{second}")),
-        expect![[r#"
+        &expect![[r#"
         p: 2 elements
         q: 2 elements
     "#]],
     );
     check(
         "<definitions/>",
-        expect![[r#"
+        &expect![[r#"
         error[BPMN-009] 1:1 (-) the root is `definitions` without a namespace
     "#]],
     );
     check(
         "<html xmlns=\"http://www.w3.org/1999/xhtml\"/>",
-        expect![[r#"
+        &expect![[r#"
         error[BPMN-009] 1:1 (-) the root is `html` of the namespace `http://www.w3.org/1999/xhtml`
     "#]],
     );
     check(
         "<definitions xmlns=\"http://www.omg.org/spec/BPMN/20100524/MODEL\">\
          <process id=\"p\" isExecutable=\"true\"><startEvent id=\"s\"/></process></definitions>",
-        expect![[r#"
+        &expect![[r#"
             p: 2 elements
         "#]],
     );
@@ -295,7 +295,7 @@ fn settings_without_effect_are_warned_of() {
 <b:task id="lost"/>
 "#,
         ),
-        expect![[r#"
+        &expect![[r#"
             p: 5 elements
             warning[BPMN-035] 2:56 (s) start event `s` has input mappings, which have no effect there
             warning[BPMN-035] 5:1 (f2) the condition of the default flow of exclusive gateway `g` has no effect
