@@ -1,4 +1,5 @@
-//! Which of our crates may depend on which, and that ARCHITECTURE.md names them all.
+//! Which of our crates may depend on which, that all have the same lints, and that
+//! ARCHITECTURE.md names them.
 //!
 //! Boundary: reads `Cargo.toml` files; a new crate needs a line in [`ARROWS`].
 //! Read first: [`ARROWS`].
@@ -60,6 +61,11 @@ fn check_crate(file: &File, arrows: (&str, &[&str]), findings: &mut Findings) {
             return findings.error((&file.path, 0), error.message(), "write valid TOML");
         }
     };
+    let lints = manifest.get("lints").and_then(|lints| lints.get("workspace"));
+    if lints.and_then(toml::Value::as_bool) != Some(true) {
+        let what = format!("`{name}` does not have the lints of the workspace");
+        findings.error((&file.path, 0), what, "add `[lints]` with `workspace = true`");
+    }
     for (dependency, for_tests) in dependencies(&manifest) {
         let place = (file.path.as_str(), line_with(&file.text, &dependency));
         let ours = ARROWS.iter().any(|(known, _)| *known == dependency);
@@ -133,21 +139,24 @@ mod tests {
     use super::super::{assert_found, found};
     use super::check;
 
+    const LINTS: &str = "[lints]\nworkspace = true\n";
     const MAP: &str = "## 6 Code map\n### `crates/feel`\n### `crates/engine`\n## 7\n### `x`\n";
 
     #[test]
     fn arrows_run_downwards() {
         let engine = "[dependencies]\nfeel.workspace = true\n[dev-dependencies]\n\
                       engine = { path = \".\" }\nstore = { path = \"../store\" }\n";
+        let engine = format!("{engine}{LINTS}");
         let feel = "[target.x.dependencies]\nrusqlite = \"1\"\n";
         let files = [
             ("ARCHITECTURE.md", MAP),
-            ("crates/engine/Cargo.toml", engine),
+            ("crates/engine/Cargo.toml", engine.as_str()),
             ("crates/feel/Cargo.toml", feel),
             ("Cargo.toml", "[workspace]\n"),
         ];
         let expected = [
             "crates/engine/Cargo.toml:5: `engine` must not depend on `store`: dependencies run",
+            "crates/feel/Cargo.toml: `feel` does not have the lints of the workspace",
             "crates/feel/Cargo.toml:2: `feel` must not depend on `rusqlite`: only store may",
         ];
         assert_found(&found(check, &files), &expected);
@@ -157,7 +166,7 @@ mod tests {
     fn the_code_map_and_the_crates_agree() {
         let files = [
             ("ARCHITECTURE.md", MAP),
-            ("crates/feel/Cargo.toml", ""),
+            ("crates/feel/Cargo.toml", LINTS),
             ("crates/misc/Cargo.toml", ""),
         ];
         let expected = [
