@@ -22,6 +22,11 @@ enum Outcome {
     Failed,
     /// Not run, with the reason.
     Skipped(String),
+    /// The tests ran; the closing line says how it went.
+    Tested {
+        passed: bool,
+        closing: String,
+    },
 }
 
 /// What a stage does.
@@ -61,14 +66,27 @@ pub(crate) fn run(root: &Path, only: Option<&str>) -> Result<ExitCode> {
     for (line, _) in &ended {
         println!("ci:   {line}");
     }
-    let failed = ended.iter().any(|(_, outcome)| *outcome == Outcome::Failed);
+    // The last line of all is the one that people and programs look for.
+    for (_, outcome) in &ended {
+        if let Outcome::Tested { closing, .. } = outcome {
+            println!("{closing}");
+        }
+    }
+    let failed = ended.iter().any(|(_, outcome)| is_failure(outcome));
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn is_failure(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Failed | Outcome::Tested { passed: false, .. } => true,
+        Outcome::Passed | Outcome::Skipped(_) | Outcome::Tested { passed: true, .. } => false,
+    }
 }
 
 fn said(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Passed => "passed".to_owned(),
-        Outcome::Failed => "FAILED".to_owned(),
+        Outcome::Passed | Outcome::Tested { passed: true, .. } => "passed".to_owned(),
+        Outcome::Failed | Outcome::Tested { passed: false, .. } => "FAILED".to_owned(),
         Outcome::Skipped(why) => format!("skipped, {why}"),
     }
 }
@@ -117,7 +135,7 @@ fn pure(root: &Path) -> Result<Outcome> {
     cargo(root, &words)
 }
 
-/// Runs all tests, and closes with one line that sums up those of the test programs.
+/// Runs all tests; the closing line sums up those of the test programs.
 fn test(root: &Path) -> Result<Outcome> {
     let mut child = Command::new("cargo")
         .args(["test", "--workspace", "--locked", "--no-fail-fast"])
@@ -133,8 +151,7 @@ fn test(root: &Path) -> Result<Outcome> {
         total.add(&line);
     }
     let passed = child.wait().context("cannot wait for `cargo test`")?.success();
-    println!("\n{}", total.line(passed));
-    Ok(if passed { Outcome::Passed } else { Outcome::Failed })
+    Ok(Outcome::Tested { passed, closing: total.line(passed) })
 }
 
 /// The sums of the closing lines of test programs.
