@@ -177,7 +177,7 @@ result = "={{ price: body.price, code: status, more: get value(headers, \"x-more
     );
     let bench = Bench::new(&server.url, &services);
     let result = bench.call("quote", r#"{"order":{"id":7,"city":"Köln"}}"#).await.unwrap();
-    assert_eq!(result, r#"{"price":12.50,"code":200,"more":"1, 2"}"#);
+    assert_eq!(result, r#"{"price":12.5,"code":200,"more":"1, 2"}"#);
     assert_eq!(
         server.seen(),
         ["POST /json?fixed=1&to=K%C3%B6ln&a%20b=%C3%BC%26%2F key=key-1 \
@@ -190,7 +190,7 @@ async fn answers_become_values() {
     let server = Server::start().await;
     let bench = Bench::new(&server.url, ANY);
     for (path, expected) in [
-        ("/json", r#"{"price":12.50,"currency":"EUR"}"#),
+        ("/json", r#"{"price":12.5,"currency":"EUR"}"#),
         ("/text", r#""plain""#),
         ("/empty", "null"),
     ] {

@@ -321,7 +321,7 @@ impl<'t> Entry<'t> {
         }
         let mut decoded_left = decoded;
         while decoded_left > 0 && !rest.is_empty() {
-            let (raw_bytes, decoded_bytes) = if escapes { one_step(rest) } else { (1, 1) };
+            let (raw_bytes, decoded_bytes) = one_step(rest, escapes);
             rest = rest.get(raw_bytes..).unwrap_or("");
             decoded_left = decoded_left.saturating_sub(decoded_bytes);
         }
@@ -330,10 +330,10 @@ impl<'t> Entry<'t> {
 }
 
 /// How many bytes of the file the next character takes, and how many of the decoded text.
-fn one_step(rest: &str) -> (usize, usize) {
+fn one_step(rest: &str, escapes: bool) -> (usize, usize) {
     let mut characters = rest.chars();
     let first = characters.next().map_or(1, char::len_utf8);
-    if !rest.starts_with('\\') {
+    if !escapes || !rest.starts_with('\\') {
         return (first, first);
     }
     let digits = match characters.next() {

@@ -73,6 +73,9 @@ minimum-logging-level = "process"
             error[PKG-003]: unknown key `proces`
               at: package.toml:15:1 (triggers[0].proces)
             hint: did you mean `process`?
+            error[PKG-006]: `triggers[0].filter` is no FEEL expression: expected an expression, found the end
+              at: package.toml:16:19 (triggers[0].filter)
+            hint: the position is that inside the expression
             error[PKG-005]: `triggers[0].time-to-live` is `1h`, expected an ISO 8601 duration without years and months such as `PT30S` or `P30D`
               at: package.toml:17:16 (triggers[0].time-to-live)
             error[PKG-005]: `triggers[0].when-disabled` is `drop`, expected one of `acknowledge`, `park`, `dead-letter`
@@ -104,52 +107,13 @@ fn positions_inside_feel_account_for_escapes() {
             "correlation-key = '''\n=a +\n  )'''\n",
         ),
         expect![[r#"
-            Manifest {
-                name: "a",
-                version: Version {
-                    major: 1,
-                    minor: 0,
-                    patch: 0,
-                },
-                description: "",
-                dependencies: [],
-                settings: Settings {
-                    auto_enable: true,
-                    values: [],
-                },
-                triggers: [
-                    Trigger {
-                        name: "t",
-                        document: Reference {
-                            package: None,
-                            name: "d",
-                        },
-                        target: Process(
-                            "p",
-                        ),
-                        filter: Some(
-                            Expression {
-                                text: "a = \"x\" and )",
-                            },
-                        ),
-                        correlation_key: Some(
-                            Expression {
-                                text: "a +\n  )",
-                            },
-                        ),
-                        time_to_live_ms: 3600000,
-                        when_disabled: Acknowledge,
-                        retries: 5,
-                        back_off_ms: 1000,
-                        place: Place {
-                            line: 3,
-                            column: 1,
-                        },
-                    },
-                ],
-                services: [],
-                processes: {},
-            }"#]],
+            error[PKG-006]: `triggers[0].filter` is no FEEL expression: expected an expression, found `)`
+              at: package.toml:7:26 (triggers[0].filter)
+            hint: the position is that inside the expression
+            error[PKG-006]: `triggers[0].correlation-key` is no FEEL expression: expected an expression, found `)`
+              at: package.toml:10:3 (triggers[0].correlation-key)
+            hint: the position is that inside the expression
+        "#]],
     );
 }
 
@@ -257,6 +221,9 @@ program = ""
             error[PKG-004]: `services.command` lacks the key `program`
               at: package.toml:14:1 (services.command.program)
             hint: add `program = …`
+            error[PKG-006]: `services.command.args[0]` is no FEEL expression: expected an expression, found the end
+              at: package.toml:16:12 (services.command.args[0])
+            hint: the position is that inside the expression
             error[PKG-005]: `services.command.args[1]` is `3`, expected a text
               at: package.toml:16:15 (services.command.args[1])
             error[PKG-005]: `services.command.output` is `xml`, expected one of `json`, `text`
@@ -430,4 +397,18 @@ fn processes_lose_nothing_by_default() {
             },
         }"#]];
     expected.assert_eq(&shown);
+}
+
+#[test]
+fn no_damage_to_a_manifest_makes_reading_panic() {
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
+    for name in ["customer-base", "order-fulfilment"] {
+        let text = std::fs::read_to_string(format!("{examples}/{name}/package.toml")).unwrap();
+        Manifest::read(&text).unwrap();
+        for (position, character) in text.char_indices() {
+            let (before, after) = (&text[..position], &text[position + character.len_utf8()..]);
+            let replaced = ["", "\"", "ü", "=", "\\"][position % 5];
+            let _ = Manifest::read(&format!("{before}{replaced}{after}"));
+        }
+    }
 }
