@@ -93,6 +93,10 @@ fn all_problems_are_found_at_once_in_order_of_place() {
               hint: set the job type that a worker or a service is known by
             error[BPMN-083] 2:30 (t) `retries` is `often`, not a number of tries
               hint: write a whole number such as `3`, or a FEEL expression
+            error[BPMN-090] 3:25 (g->a) the FEEL of `conditionExpression` does not compile: expected an expression, found the end
+              total > 
+                      ^
+              hint: correct the expression at the caret
             error[BPMN-044] 3:36 (g->b) a sequence flow that leaves exclusive gateway `g` has no condition
               hint: give it a condition or make it the default flow
         "#]],
@@ -241,8 +245,14 @@ fn start_events() {
         &expect![[r#"
             error[BPMN-051] 2:10 (b) process `process` has a second plain start event
               hint: keep one; others need a message or a timer
+            error[BPMN-051] 4:10 (d) two start events wait for the message `m`
+              hint: keep one, or let them wait for different messages
+            error[BPMN-092] 5:10 (f) `name` of a start event reads the variable `name`
+              hint: it is evaluated before there is an instance: use only constants and functions
             error[BPMN-065] 6:24 (g) `timeDuration` is not possible at a start event of a process
               hint: use a date or a cycle such as `R/PT1H`
+            error[BPMN-092] 7:10 (h) `timer` of a start event reads the variable `next`
+              hint: it is evaluated before there is an instance: use only constants and functions
             error[BPMN-065] 7:25 (h) `timeDuration` is not possible at a start event of a process
               hint: use a date or a cycle such as `R/PT1H`
             error[BPMN-051] 10:12 (k) subprocess `s` has a second start event
@@ -269,12 +279,20 @@ fn timers() {
          timer u @t R/PT1H -> t
          timer v @t duration=\"\" non-interrupting -> t",
         &expect![[r#"
+            error[BPMN-067] 1:16 (s) `0 0 * * * *` is a cron text, which is not supported yet
+              hint: write the cycle as ISO 8601: `R/PT1H` is every hour, for ever
+            error[BPMN-067] 2:25 (s2) `@daily` is a cron text, which is not supported yet
+              hint: write the cycle as ISO 8601: `R/PT1H` is every hour, for ever
             error[BPMN-065] 3:24 (a) `timeCycle` is not possible at an intermediate catch event
               hint: use a duration or a date
+            error[BPMN-066] 4:24 (b) `1h` is no ISO 8601 date and time such as `2030-01-31T08:00:00Z`
+              hint: write it like `2030-01-31T08:00:00Z`
             error[BPMN-064] 5:10 (c) a timer needs exactly one definition, this has 2
               hint: give it one date, duration or cycle
             error[BPMN-064] 6:10 (d) a timer needs exactly one definition, this has 0
               hint: give it one date, duration or cycle
+            error[BPMN-066] 7:24 (e) `2030-01-31T08:00:00` has no time zone: add `Z` or an offset such as `+02:00`
+              hint: write it like `2030-01-31T08:00:00Z`
             error[BPMN-065] 9:21 (u) `timeCycle` is not possible at an interrupting boundary event
               hint: use a duration or a date
             error[BPMN-064] 10:31 (v) the `timeDuration` of the timer is empty
@@ -312,6 +330,8 @@ fn messages_and_errors() {
             error[BPMN-080] 6:10 (e) it is not said how send task `e` sends
               hint: give it a job type, or a message: a document of the message's name is then published
             error[BPMN-081] 7:10 (f) send task `f` has a task definition and publishes a message
+              hint: keep one of the two
+            error[BPMN-073] 10:10 (m2) two boundary events of `t` catch the message `m`
               hint: keep one of the two
             error[BPMN-073] 12:10 (e2) two boundary events of `t` catch the error `X`
               hint: keep one of the two
@@ -364,6 +384,10 @@ fn implementations() {
               hint: name the variable that takes the value
             error[BPMN-091] 5:20 (d) `expression` must be a FEEL expression, but is the text `a + 1`
               hint: put `=` in front; a fixed text is written `="text"`
+            error[BPMN-090] 6:20 (e) the FEEL of `expression` does not compile: expected an expression, found the end
+              a +
+                 ^
+              hint: correct the expression at the caret
             error[BPMN-087] 6:34 (e) the result variable `1x` of script task `e` is no name
               hint: use letters, digits and `_`, not starting with a digit
             error[BPMN-081] 7:10 (f) script task `f` has a script and a task definition
@@ -399,7 +423,10 @@ fn a_feel_error_shows_where() {
     check(
         "start s -> x\n xor x -> a if \"total > (1 + \", b default\n end a\n end b",
         &expect![[r#"
-            5 elements
+            error[BPMN-090] 2:17 (x->a) the FEEL of `conditionExpression` does not compile: expected an expression, found the end
+              total > (1 + 
+                           ^
+              hint: correct the expression at the caret
         "#]],
     );
 }

@@ -215,7 +215,12 @@ fn a_feel_error_shows_its_caret() {
              </b:extensionElements></b:serviceTask>\n",
         ),
         &expect![[r#"
-            p: 3 elements
+            error[BPMN-090] 3:68 (t) the FEEL of `type` does not compile: expected an expression, found `+`
+              prefix + + 
+                       ^
+            error[BPMN-090] 3:125 (t) the FEEL of `source` does not compile: expected an operator or the end, found `b`
+              a b c
+                ^
         "#]],
     );
 }

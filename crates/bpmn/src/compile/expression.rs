@@ -73,7 +73,8 @@ fn compile(name: &str, body: &str, spot: Spot<'_>, report: &mut Report<'_>) -> E
         Ok(expression) => expression,
         Err(found) => {
             let shown = with_caret(body, found.offset);
-            let message = format!("the FEEL of `{name}` does not parse: {}{shown}", found.message);
+            let message =
+                format!("the FEEL of `{name}` does not compile: {}{shown}", found.message);
             let hint = "correct the expression at the caret";
             report.error(code::FEEL_SYNTAX, spot, message, hint);
             nothing()

@@ -199,11 +199,12 @@ fn timer<'a>(line: &mut Line<'a>) -> Event<'a> {
     Event::Timer { at: line.kind.at, texts }
 }
 
-/// `P…` is a duration, `R…` and `@…` a cycle, anything else a date.
+/// `P…` is a duration, `R…` and what looks like cron a cycle, anything else a date.
 fn kind_of(text: &Text<'_>) -> TimerText {
     match text.chars().next() {
         Some('P' | '=') => TimerText::Duration,
         Some('R' | '@') => TimerText::Cycle,
+        Some(_) if text.contains(' ') => TimerText::Cycle,
         Some(_) | None => TimerText::Date,
     }
 }
