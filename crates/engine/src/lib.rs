@@ -18,6 +18,9 @@ pub mod instance;
 mod limits;
 pub mod message;
 mod rejection;
+pub mod render;
+#[cfg(feature = "script")]
+pub mod script;
 pub mod time;
 pub mod value;
 

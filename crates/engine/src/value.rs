@@ -63,6 +63,43 @@ pub fn encode<C, W: Write>(
     Ok(())
 }
 
+/// The value as process variables keep it: JSON. Dates, times, durations and ranges become their
+/// text, functions null, so that a value is the same before and after it was stored.
+#[must_use]
+pub fn plain(value: Value) -> Value {
+    match value {
+        Value::List(items) if !items.iter().all(is_plain) => {
+            Value::List(items.iter().cloned().map(plain).collect())
+        }
+        Value::Context(entries) if !entries.iter().all(|(_, value)| is_plain(value)) => {
+            let plain = entries.iter().map(|(name, value)| (name.clone(), plain(value.clone())));
+            Value::Context(Context::new(plain.collect()))
+        }
+        Value::Function(_) => Value::Null,
+        value if is_plain(&value) => value,
+        other => {
+            let mut json = String::new();
+            feel::json::write(&other, &mut json);
+            feel::json::parse(json.as_bytes()).unwrap_or_default()
+        }
+    }
+}
+
+fn is_plain(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Boolean(_) | Value::Number(_) | Value::String(_) => true,
+        Value::List(items) => items.iter().all(is_plain),
+        Value::Context(entries) => entries.iter().all(|(_, value)| is_plain(value)),
+        Value::Date(_)
+        | Value::Time(_)
+        | Value::DateTime(_)
+        | Value::DaysDuration(_)
+        | Value::MonthsDuration(_)
+        | Value::Range(_)
+        | Value::Function(_) => false,
+    }
+}
+
 /// Reads a value that [`encode`] wrote.
 ///
 /// # Errors

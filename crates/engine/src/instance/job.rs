@@ -218,7 +218,8 @@ pub(crate) fn retract(draft: &mut Draft<'_, '_>, job: &Job) {
     let Job { key, job_type, state, .. } = job;
     match state {
         JobState::Ready | JobState::Leased { .. } => {
-            let offered = |effect: &Effect| matches!(effect, Effect::OfferJob { job, .. } if job == key);
+            let offered =
+                |effect: &Effect| matches!(effect, Effect::OfferJob { job, .. } if job == key);
             let effect = Effect::DropJob { job: *key, job_type: job_type.clone() };
             draft.undo(key.0, offered, effect);
         }

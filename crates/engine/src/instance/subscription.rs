@@ -83,7 +83,8 @@ pub(crate) fn close(draft: &mut Draft<'_, '_>, step: StepKey) {
     let subscriptions = found.subscriptions.clone();
     for Timer { key, due_ms, .. } in timers {
         draft.record(Event::TimerDisarmed { timer: key });
-        let armed = |effect: &Effect| matches!(effect, Effect::ArmTimer { timer, .. } if *timer == key);
+        let armed =
+            |effect: &Effect| matches!(effect, Effect::ArmTimer { timer, .. } if *timer == key);
         draft.undo(key, armed, Effect::DisarmTimer { timer: key, due_ms });
     }
     for Subscription { element, name, key } in subscriptions {
@@ -107,8 +108,10 @@ fn prepare_catch(
         Catch::Message(message) => prepare_message(draft, step, element, message, once).map(Some),
         Catch::Timer(timer) => {
             let Evaluation { value, warnings } = draft.evaluate(&timer.expression, step);
-            let schedule = time::schedule(timer.text, &value, draft.stamp.now_ms)
-                .map_err(|why| trouble(draft, element, &timer.expression, &because(why, &warnings)))?;
+            let schedule =
+                time::schedule(timer.text, &value, draft.stamp.now_ms).map_err(|why| {
+                    trouble(draft, element, &timer.expression, &because(why, &warnings))
+                })?;
             Ok(Some(Opening::Timer { element, schedule }))
         }
         Catch::Error { .. } => Ok(None),

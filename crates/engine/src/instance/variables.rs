@@ -15,7 +15,7 @@ use crate::draft::Draft;
 use crate::event::Event;
 use crate::ids::StepKey;
 use crate::rejection::Rejection;
-use crate::value::{Variables, from_context};
+use crate::value::{Variables, from_context, plain};
 
 use super::state::Instance;
 
@@ -23,7 +23,7 @@ use super::state::Instance;
 pub(crate) fn map_inputs(draft: &mut Draft<'_, '_>, step: StepKey) {
     let Some(position) = draft.step(step).map(|step| step.element) else { return };
     for mapping in &draft.element(position).inputs {
-        let value = draft.evaluate(&mapping.source, step).value;
+        let value = plain(draft.evaluate(&mapping.source, step).value);
         let own = draft.step(step).and_then(|step| step.variables.get(&mapping.target[0]));
         let (name, value) = at_target(own, mapping, value);
         draft.record(Event::VariablesSet { step, variables: one(name, value) });
@@ -37,7 +37,7 @@ pub(crate) fn map_outputs(draft: &mut Draft<'_, '_>, step: StepKey) {
     };
     let Some(scope) = scope else { return };
     for mapping in &draft.element(position).outputs {
-        let value = draft.evaluate(&mapping.source, step).value;
+        let value = plain(draft.evaluate(&mapping.source, step).value);
         let holder = holder_of(draft.state, scope, &mapping.target[0]);
         let held = draft.step(holder).and_then(|step| step.variables.get(&mapping.target[0]));
         let (name, value) = at_target(held, mapping, value);

@@ -19,8 +19,9 @@ use super::super::{incident, job};
 
 /// Creates the job.
 pub(crate) fn enter(draft: &mut Draft<'_, '_>, step: StepKey, spec: &JobSpec) {
-    let prepared = prepare(draft, step, spec)
-        .and_then(|prepared| subscription::prepare(draft, step).map(|openings| (prepared, openings)));
+    let prepared = prepare(draft, step, spec).and_then(|prepared| {
+        subscription::prepare(draft, step).map(|openings| (prepared, openings))
+    });
     match prepared {
         Ok(((job_type, retries), openings)) => {
             draft.record(Event::StepEntered { step });

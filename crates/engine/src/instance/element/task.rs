@@ -9,6 +9,7 @@ use feel::Context;
 
 use crate::draft::Draft;
 use crate::ids::StepKey;
+use crate::value::plain;
 
 use super::super::{end, variables};
 use super::service_task;
@@ -22,7 +23,7 @@ pub(crate) fn pass(draft: &mut Draft<'_, '_>, step: StepKey) {
 pub(crate) fn script(draft: &mut Draft<'_, '_>, step: StepKey, script: &Script) {
     match script {
         Script::Feel { expression, result_variable } => {
-            let value = draft.evaluate(expression, step).value;
+            let value = plain(draft.evaluate(expression, step).value);
             let result = Context::new([(result_variable.clone(), value)].into());
             variables::deliver(draft, step, &result);
             end::complete(draft, step);
