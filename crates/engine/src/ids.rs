@@ -1,7 +1,7 @@
 //! Keys: one 64-bit key space per shard, made so that every key names its instance.
 //!
 //! Boundary: numbers only; who hands out blocks is the shard (`node`), who stores them `store`.
-//! Invariants: IDS-1 a key is `shard << 51 | block << 12 | local`, positive as an `i64`.
+//! Invariants: IDS-1 a key is `shard << 51 | block << 8 | local`, positive as an `i64`.
 //! IDS-2 the first block of an instance is the block of its own key, so that a key whose block
 //! was not handed out later leads to its instance without a lookup.
 //! Read first: [`Block`], then [`KeyCursor`].   Tests: at the end of this file.
@@ -13,7 +13,7 @@ use feel::Str;
 use minicbor::{Decode, Encode};
 
 /// Bits of a key that count inside one block.
-const LOCAL_BITS: u32 = 12;
+const LOCAL_BITS: u32 = 8;
 /// Bits below the shard number (Zeebe's layout: 13 bits of partition, 51 of counter).
 const SHARD_SHIFT: u32 = 51;
 /// Keys in one block.
@@ -259,7 +259,7 @@ mod tests {
     fn a_key_leads_to_its_block_and_shard() {
         let mut blocks = Blocks::new(ShardId(1), 0);
         let block = blocks.take();
-        assert_eq!(block.first(), (1 << 51) + 4096);
+        assert_eq!(block.first(), (1 << 51) + 256);
         assert_eq!(block.shard(), ShardId(1));
         let mut cursor = KeyCursor::behind(InstanceKey(block.first()));
         cursor.next = KEYS_PER_BLOCK - 1;
