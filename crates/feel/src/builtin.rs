@@ -29,6 +29,9 @@ use crate::value::{Context, List, Number, Str, Value};
 
 pub(crate) use pattern::Pattern;
 
+/// Larger values are not computed when an expression is compiled, in units of `Value::weight`.
+const FOLDED_WEIGHT_MAX: u64 = 256;
+
 /// A built-in function.
 #[derive(Debug)]
 pub(crate) struct Builtin {
@@ -219,8 +222,30 @@ pub(crate) fn bind(
         }
         arguments.into_iter().map(|(_, code)| code).collect()
     };
-    let pattern = pattern::of_call(builtin, &codes)?;
+    if let Some(value) = constant(builtin, &codes) {
+        return Ok(Code::Constant(value));
+    }
+    let pattern = pattern::of_call(builtin, &codes);
     Ok(Code::Call(Box::new(Call { builtin, arguments: codes.into(), pattern })))
+}
+
+/// The value of a call whose arguments are constants, such as `duration("P10D")`; computed now
+/// if it is small and not null (a call that yields null has to warn whenever it is evaluated).
+fn constant(builtin: &Builtin, codes: &[Code]) -> Option<Value> {
+    let (Work::Plain(work) | Work::Linear(work)) = builtin.work else {
+        return None;
+    };
+    let mut values = Vec::with_capacity(codes.len());
+    for code in codes {
+        match code {
+            Code::Constant(value) if value.weight() <= FOLDED_WEIGHT_MAX => {
+                values.push(value.clone());
+            }
+            _ => return None,
+        }
+    }
+    work(&Arguments { values: &values, pattern: None })
+        .filter(|value| !value.is_null() && value.weight() <= FOLDED_WEIGHT_MAX)
 }
 
 fn place_variadic(
@@ -235,7 +260,7 @@ fn place_variadic(
     // One argument is the list itself; several are its items.
     if codes.len() > before + 1 || builtin.parameters[before].starts_with('*') {
         let items = codes.split_off(before);
-        codes.push(Code::List(items.into()));
+        codes.push(Code::list(items));
     }
     Ok(codes)
 }

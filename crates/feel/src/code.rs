@@ -7,6 +7,7 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use crate::builtin::{Builtin, Pattern};
 use crate::value::{Str, Value};
@@ -29,7 +30,7 @@ pub(crate) enum Code {
     Context(Box<[(Str, Code)]>),
     Range(Box<RangeCode>),
     /// Operators of equal precedence, applied from left to right.
-    Arithmetic(Box<(Code, Box<[(Operator, Code)]>)>),
+    Arithmetic(Box<Chain>),
     Negate(Box<Code>),
     Compare(Box<(Comparison, Code, Code)>),
     Between(Box<[Code; 3]>),
@@ -49,6 +50,23 @@ pub(crate) enum Code {
     Function(Arc<Lambda>),
     /// The tests of a decision table's cell, against `?`.
     Tests(Box<Tests>),
+}
+
+/// The first operand and what is applied to it.
+pub(crate) type Chain = (Code, Box<[(Operator, Code)]>);
+
+impl Code {
+    /// A list of these items; a constant if they are.
+    pub(crate) fn list(items: Vec<Code>) -> Self {
+        if items.iter().all(|item| matches!(item, Self::Constant(_))) {
+            let values = items.into_iter().filter_map(|item| match item {
+                Self::Constant(value) => Some(value),
+                _ => None,
+            });
+            return Self::Constant(Value::List(values.collect()));
+        }
+        Self::List(items.into())
+    }
 }
 
 /// Where a local variable is.

@@ -166,6 +166,11 @@ impl Expression {
         }
     }
 
+    /// The names of all built-in functions, for completion and documentation.
+    pub fn function_names() -> impl Iterator<Item = &'static str> {
+        crate::builtin::names()
+    }
+
     /// An expression that always yields `value`.
     #[must_use]
     pub fn constant(value: Value) -> Self {

@@ -2,6 +2,7 @@
 //!
 //! Boundary: uses the public API only. `FEEL_SHOW=1` lists the cases that do not pass.
 //! Read first: `passes`, then the tests at the end.
+#![expect(clippy::print_stdout, reason = "a report of what passed and what was skipped")]
 
 use std::path::PathBuf;
 

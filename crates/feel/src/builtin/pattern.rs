@@ -4,7 +4,6 @@
 //! exist. A constant pattern is compiled with the expression.
 //! Read first: [`Pattern`], then [`of_call`].
 
-use alloc::format;
 use alloc::string::String;
 
 use regex::{Regex, RegexBuilder};
@@ -33,9 +32,9 @@ impl PartialEq for Pattern {
 }
 
 impl Pattern {
-    /// Compiles a pattern with flags out of `i`, `m`, `s`, `x` and `q`; says what is wrong with
-    /// it.
-    fn new(pattern: &str, flags: &str) -> Result<Self, String> {
+    /// Compiles a pattern with flags out of `i`, `m`, `s`, `x` and `q`; `None` if it is wrong or
+    /// too large.
+    fn new(pattern: &str, flags: &str) -> Option<Self> {
         let mut builder = if flags.contains('q') {
             RegexBuilder::new(&regex::escape(pattern))
         } else {
@@ -48,14 +47,11 @@ impl Pattern {
                 's' => builder.dot_matches_new_line(true),
                 'x' => builder.ignore_whitespace(true),
                 'q' => &mut builder,
-                other => return Err(format!("unknown flag `{other}` of a pattern")),
+                _ => return None,
             };
         }
-        match builder.size_limit(SIZE_MAX).nest_limit(50).build() {
-            Ok(regex) => Ok(Self { regex, flags: flags.into() }),
-            Err(regex::Error::CompiledTooBig(_)) => Err("the pattern is too large".into()),
-            Err(_) => Err(format!("expected a regular expression, found \"{pattern}\"")),
-        }
+        let regex = builder.size_limit(SIZE_MAX).nest_limit(50).build().ok()?;
+        Some(Self { regex, flags: flags.into() })
     }
 }
 
@@ -71,19 +67,17 @@ fn places(name: &str) -> Option<(usize, usize)> {
 
 /// The compiled pattern of a call whose pattern and flags are constant. A wrong pattern is not
 /// an error here: the call yields null with a warning, as one that is computed.
-pub(super) fn of_call(builtin: &Builtin, codes: &[Code]) -> Result<Option<Pattern>, String> {
-    let Some((pattern, flags)) = places(builtin.name) else {
-        return Ok(None);
-    };
+pub(super) fn of_call(builtin: &Builtin, codes: &[Code]) -> Option<Pattern> {
+    let (pattern, flags) = places(builtin.name)?;
     let Some(Code::Constant(Value::String(pattern))) = codes.get(pattern) else {
-        return Ok(None);
+        return None;
     };
     let flags = match codes.get(flags) {
         None | Some(Code::Constant(Value::Null)) => "",
         Some(Code::Constant(Value::String(flags))) => flags,
-        Some(_) => return Ok(None),
+        Some(_) => return None,
     };
-    Ok(Pattern::new(pattern, flags).ok())
+    Pattern::new(pattern, flags)
 }
 
 /// Runs `work` with the pattern of a call: the compiled one, or one compiled now.
@@ -107,5 +101,5 @@ pub(super) fn with_pattern<T>(
         _ => return Ok(None),
     };
     machine.charge(COMPILE_STEPS + pattern.len() as u64 * 4)?;
-    Ok(Pattern::new(pattern, flags).ok().map(|pattern| work(&pattern.regex)))
+    Ok(Pattern::new(pattern, flags).map(|pattern| work(&pattern.regex)))
 }

@@ -87,8 +87,8 @@ fn skip_space(text: &str, start: usize) -> Result<usize, Diagnostic> {
         at = text.len() - trimmed.len();
         if trimmed.starts_with("//") {
             at += trimmed.find('\n').unwrap_or(trimmed.len());
-        } else if trimmed.starts_with("/*") {
-            match trimmed[2..].find("*/") {
+        } else if let Some(comment) = trimmed.strip_prefix("/*") {
+            match comment.find("*/") {
                 Some(end) => at += end + 4,
                 None => return Err(wrong(at, "expected `*/` to end the comment".into())),
             }

@@ -238,8 +238,9 @@ impl<'t> Parser<'t> {
             parser.expression()
         });
         self.pop_local();
+        let condition = condition?;
         self.expect(Kind::CloseBracket, "`]` to end the filter")?;
-        Ok(Code::Filter(Box::new((list, condition?))))
+        Ok(Code::Filter(Box::new((list, condition))))
     }
 
     /// A type after `instance of`.

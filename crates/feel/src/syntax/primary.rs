@@ -243,7 +243,7 @@ impl Parser<'_> {
             }
         }
         self.expect(Kind::CloseBracket, "`,` or `]`")?;
-        Ok(Code::List(items.into()))
+        Ok(Code::list(items))
     }
 
     fn context(&mut self) -> Result<Code, Diagnostic> {
