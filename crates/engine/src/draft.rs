@@ -7,6 +7,7 @@
 //! Read first: [`Draft`].
 
 use alloc::collections::VecDeque;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use bpmn::{Element, ElementIndex, Program};
@@ -122,6 +123,19 @@ impl<'a, 's> Draft<'a, 's> {
     pub(crate) fn evaluate(&self, expression: &Expression, step: StepKey) -> Evaluation {
         expression.evaluate(&View { instance: self.state, step }, &self.stamp.environment())
     }
+
+    /// The value over `scope`, or why there is none.
+    pub(crate) fn value(
+        &self,
+        expression: &Expression,
+        scope: &dyn Scope,
+    ) -> Result<Value, String> {
+        let evaluation = expression.evaluate(scope, &self.stamp.environment());
+        match evaluation.failure {
+            Some(why) => Err(why),
+            None => Ok(evaluation.value),
+        }
+    }
 }
 
 /// The variables that a step sees: its own first, then its scopes' upwards.
@@ -133,6 +147,13 @@ pub(crate) struct View<'a> {
 
 impl Scope for View<'_> {
     fn get(&self, name: &str) -> Option<&Value> {
+        self.find(name)
+    }
+}
+
+impl<'a> View<'a> {
+    /// The value of the variable `name`.
+    pub(crate) fn find(self, name: &str) -> Option<&'a Value> {
         let mut at = Some(self.step);
         while let Some(step) = at.and_then(|key| self.instance.steps.get(&key)) {
             if let Some(value) = step.variables.get(name) {

@@ -39,7 +39,9 @@ pub(crate) fn enter(draft: &mut Draft<'_, '_>, step: StepKey) {
         draft.halted = true;
         return;
     }
-    variables::map_inputs(draft, step);
+    if let Err(trouble) = variables::map_inputs(draft, step) {
+        return incident::trouble(draft, step, &trouble);
+    }
     let element = draft.element(position);
     match &element.kind {
         Kind::Start(_)

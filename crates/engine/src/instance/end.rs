@@ -14,8 +14,8 @@ use crate::event::Event;
 use crate::ids::StepKey;
 use crate::value::to_context;
 
-use super::state::Wait;
-use super::{flow, job, subscription, variables};
+use super::state::{StepPhase, Wait};
+use super::{flow, incident, job, subscription, variables};
 
 /// How an instance ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,17 +26,30 @@ pub(crate) enum Ending {
 
 /// Leaves a step normally, along all its outgoing flows.
 pub(crate) fn complete(draft: &mut Draft<'_, '_>, key: StepKey) {
-    let Some(position) = draft.step(key).map(|step| step.element) else { return };
-    leave(draft, key, &draft.element(position).outgoing);
+    let Some(step) = draft.step(key) else { return };
+    let (position, entered) = (step.element, step.phase == StepPhase::Active);
+    match variables::map_outputs(draft, key) {
+        Ok(()) => leave(draft, key, &draft.element(position).outgoing),
+        Err(trouble) => {
+            // What it did is done; only leaving is tried again.
+            if !entered {
+                draft.record(Event::StepEntered { step: key });
+            }
+            subscription::close(draft, key);
+            incident::trouble(draft, key, &trouble);
+        }
+    }
 }
 
 /// Leaves a step normally, along one flow.
 pub(crate) fn complete_along(draft: &mut Draft<'_, '_>, key: StepKey, flow: FlowIndex) {
-    leave(draft, key, &[flow]);
+    match variables::map_outputs(draft, key) {
+        Ok(()) => leave(draft, key, &[flow]),
+        Err(trouble) => incident::trouble(draft, key, &trouble),
+    }
 }
 
 fn leave(draft: &mut Draft<'_, '_>, key: StepKey, flows: &[FlowIndex]) {
-    variables::map_outputs(draft, key);
     release(draft, key);
     let Some((element, scope)) = draft.step(key).map(|step| (step.element, step.scope)) else {
         return;

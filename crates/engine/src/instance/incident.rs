@@ -90,7 +90,8 @@ pub(crate) fn resolve(draft: &mut Draft<'_, '_>, key: IncidentKey) -> Result<(),
         _ => None,
     };
     let waits_for_children = found.wait == Wait::Children && found.phase == StepPhase::Active;
-    let halted = incident.kind == IncidentKind::StepLimit;
+    let kind = incident.kind;
+    let leaves = found.wait == Wait::Nothing && found.phase == StepPhase::Active;
     draft.record(Event::IncidentResolved { incident: key });
     draft.effect(Effect::CloseIncident { incident: key });
     if let Some((job, job_type)) = job {
@@ -98,8 +99,10 @@ pub(crate) fn resolve(draft: &mut Draft<'_, '_>, key: IncidentKey) -> Result<(),
         draft.effect(Effect::OfferJob { job, job_type });
     } else if waits_for_children {
         draft.work.push_back(Work::Settle(step));
-    } else if halted {
+    } else if kind == IncidentKind::StepLimit {
         super::decide::resume(draft);
+    } else if leaves && kind != IncidentKind::UnhandledError {
+        super::end::complete(draft, step);
     } else {
         draft.work.push_back(Work::Enter(step));
     }

@@ -10,7 +10,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use bpmn::{Catch, ElementIndex, Kind, MessageSpec};
-use feel::{Context, Evaluation, Expression, Str, Value, Warning};
+use feel::{Context, Evaluation, Expression, Str, Value};
 
 use crate::draft::Draft;
 use crate::effect::Effect;
@@ -107,11 +107,10 @@ fn prepare_catch(
     match catch {
         Catch::Message(message) => prepare_message(draft, step, element, message, once).map(Some),
         Catch::Timer(timer) => {
-            let Evaluation { value, warnings } = draft.evaluate(&timer.expression, step);
-            let schedule =
-                time::schedule(timer.text, &value, draft.stamp.now_ms).map_err(|why| {
-                    trouble(draft, element, &timer.expression, &because(why, &warnings))
-                })?;
+            let evaluation = draft.evaluate(&timer.expression, step);
+            let schedule = time::schedule(timer.text, &evaluation.value, draft.stamp.now_ms)
+                .map_err(|why| because(why, &evaluation))
+                .map_err(|why| trouble(draft, element, &timer.expression, &why))?;
             Ok(Some(Opening::Timer { element, schedule }))
         }
         Catch::Error { .. } => Ok(None),
@@ -137,21 +136,22 @@ pub(crate) fn text_of(
     element: u32,
     expression: &Expression,
 ) -> Result<Str, Trouble> {
-    let Evaluation { value, warnings } = draft.evaluate(expression, step);
-    match value {
-        Value::String(text) => Ok(text),
+    let evaluation = draft.evaluate(expression, step);
+    match &evaluation.value {
+        Value::String(text) => Ok(text.clone()),
         Value::Number(number) => Ok(number.to_string().into()),
         other => {
             let why = format!("expected text or a number, found {}", other.kind_name());
-            Err(trouble(draft, element, expression, &because(why, &warnings)))
+            Err(trouble(draft, element, expression, &because(why, &evaluation)))
         }
     }
 }
 
-/// The reason, and what the evaluation tolerated before.
-pub(crate) fn because(why: String, warnings: &[Warning]) -> String {
-    match warnings.first() {
-        Some(warning) => format!("{why}: {}", warning.message),
+/// The reason, and what went wrong or was tolerated in the evaluation before.
+pub(crate) fn because(why: String, evaluation: &Evaluation) -> String {
+    let warning = evaluation.warnings.first().map(|warning| &warning.message);
+    match evaluation.failure.as_ref().or(warning) {
+        Some(cause) => format!("{why}: {cause}"),
         None => why,
     }
 }

@@ -28,7 +28,7 @@ pub(crate) fn choose(
             return end::complete_along(draft, step, index);
         };
         let evaluation = draft.evaluate(condition, step);
-        match evaluation.value {
+        match &evaluation.value {
             Value::Boolean(true) => return end::complete_along(draft, step, index),
             Value::Boolean(false) => {}
             other => {
@@ -38,7 +38,7 @@ pub(crate) fn choose(
                     flow.id,
                     other.kind_name()
                 );
-                let message = subscription::because(message, &evaluation.warnings);
+                let message = subscription::because(message, &evaluation);
                 return incident::raise(draft, step, IncidentKind::ExtractValue, &message);
             }
         }

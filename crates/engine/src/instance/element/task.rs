@@ -7,11 +7,11 @@
 use bpmn::Script;
 use feel::Context;
 
-use crate::draft::Draft;
+use crate::draft::{Draft, View};
 use crate::ids::StepKey;
 use crate::value::plain;
 
-use super::super::{end, variables};
+use super::super::{end, incident, subscription, variables};
 use super::service_task;
 
 /// Goes on at once.
@@ -23,10 +23,20 @@ pub(crate) fn pass(draft: &mut Draft<'_, '_>, step: StepKey) {
 pub(crate) fn script(draft: &mut Draft<'_, '_>, step: StepKey, script: &Script) {
     match script {
         Script::Feel { expression, result_variable } => {
-            let value = plain(draft.evaluate(expression, step).value);
-            let result = Context::new([(result_variable.clone(), value)].into());
-            variables::deliver(draft, step, &result);
-            end::complete(draft, step);
+            let view = View { instance: draft.state, step };
+            let value = draft.value(expression, &view).map(plain);
+            match value.and_then(|value| variables::bounded(draft, &value).map(|()| value)) {
+                Ok(value) => {
+                    let result = Context::new([(result_variable.clone(), value)].into());
+                    variables::deliver(draft, step, &result);
+                    end::complete(draft, step);
+                }
+                Err(why) => {
+                    let element = draft.step(step).map_or(0, |step| step.element);
+                    let trouble = subscription::trouble(draft, element, expression, &why);
+                    incident::trouble(draft, step, &trouble);
+                }
+            }
         }
         Script::Job(job) => service_task::enter(draft, step, job),
     }
