@@ -14,7 +14,7 @@ use core::cmp::Ordering;
 use crate::value::{Str, Value};
 
 /// From this number of entries on, a lookup uses the index instead of comparing in order.
-const INDEX_MIN: usize = 12;
+const INDEX_MIN: usize = 20;
 
 /// Names and their values, in the order of insertion; looked up by name in logarithmic time.
 #[derive(Debug, Clone)]

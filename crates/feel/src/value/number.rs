@@ -127,6 +127,12 @@ impl Number {
         self.0 == Repr::Integer(0)
     }
 
+    /// A constant with a fraction, already without trailing zeros.
+    pub(super) const fn fraction(coefficient: u128, exponent: i16) -> Self {
+        let (high, low) = ((coefficient >> 64) as u64, coefficient as u64);
+        Self(Repr::Decimal { exponent, negative: false, high, low })
+    }
+
     pub(crate) fn from_i128(value: i128) -> Self {
         match i64::try_from(value) {
             Ok(value) => Self(Repr::Integer(value)),

@@ -1,7 +1,7 @@
 //! Arithmetic of decimal numbers.
 //!
-//! Boundary: 64-bit and 128-bit fast paths are ours; wide products, roots, logarithms and powers
-//! come from `fastnum`, always without its traps, so that nothing panics.
+//! Boundary: 64-bit and 128-bit fast paths are ours; wide products and roots come from
+//! `fastnum`, always without its traps, so that nothing panics.
 //! Invariants: a result that is no number (division by zero, overflow) is `None`.
 //! Read first: `Number::add`, then `Number::div`.
 
@@ -9,6 +9,9 @@ use fastnum::D128;
 use fastnum::decimal::{Context, RoundingMode, Sign};
 
 use crate::value::number::{Number, Parts, Rounding, digits_count, power_of_ten};
+
+const LN_2: Number = Number::fraction(6_931_471_805_599_453_094_172_321_214_581_766, -34);
+const LN_10: Number = Number::fraction(2_302_585_092_994_045_684_017_991_454_684_364, -33);
 
 /// Powers with larger integer exponents go through logarithms.
 const POWER_LOOP_MAX: i64 = 4096;
@@ -140,25 +143,67 @@ impl Number {
         from_decimal(to_decimal(self).sqrt())
     }
 
-    /// The natural logarithm; `None` for zero and below.
+    /// The natural logarithm; `None` for zero and below. About 32 digits are right.
     #[must_use]
     pub fn ln(&self) -> Option<Self> {
         if self.is_negative() || self.is_zero() {
             return None;
         }
-        from_decimal(to_decimal(self).ln())
+        // self = m * 10^tens * 2^twos with m near 1; ln m = 2 artanh((m - 1) / (m + 1)).
+        let Parts { coefficient, exponent, .. } = self.parts();
+        let digits = digits_count(coefficient) as i32;
+        let mut m = Self::from_parts(false, coefficient, -digits)?;
+        let (mut tens, mut twos) = (exponent + digits, 0);
+        if m < Self::from_parts(false, 3, -1)? {
+            m = m.mul(&Self::from(10))?;
+            tens -= 1;
+        }
+        while m > Self::from_parts(false, 14, -1)? {
+            m = m.div(&Self::from(2))?;
+            twos += 1;
+        }
+        while m < Self::from_parts(false, 7, -1)? {
+            m = m.mul(&Self::from(2))?;
+            twos -= 1;
+        }
+        let z = m.sub(&Self::ONE)?.div(&m.add(&Self::ONE)?)?;
+        let square = z.mul(&z)?;
+        let (mut power, mut sum) = (z, z);
+        for n in 1..40i32 {
+            power = power.mul(&square)?;
+            let next = sum.add(&power.div(&Self::from(2 * n + 1))?)?;
+            if next == sum {
+                break;
+            }
+            sum = next;
+        }
+        let scaled = LN_10.mul(&Self::from(tens))?.add(&LN_2.mul(&Self::from(twos))?)?;
+        scaled.add(&sum.add(&sum)?)
     }
 
-    /// `e` to the power of the number; `None` if it is too large.
+    /// `e` to the power of the number; `None` if it is too large. About 30 digits are right.
     #[must_use]
     pub fn exp(&self) -> Option<Self> {
-        if self.cmp(&Self::from(14_000)).is_gt() {
+        if self.cmp(&Self::from(14_200)).is_gt() {
             return None;
         }
-        if self.cmp(&Self::from(-14_000)).is_lt() {
+        if self.cmp(&Self::from(-14_200)).is_lt() {
             return Some(Self::ZERO);
         }
-        from_decimal(to_decimal(self).exp())
+        // self = tens * ln 10 + r, so that the series of e^r is short.
+        let tens = self.div(&LN_10)?.round(0, Rounding::HalfEven)?;
+        let r = self.sub(&LN_10.mul(&tens)?)?;
+        let (mut term, mut sum) = (Self::ONE, Self::ONE);
+        for n in 1..60i32 {
+            term = term.mul(&r)?.div(&Self::from(n))?;
+            let next = sum.add(&term)?;
+            if next == sum {
+                break;
+            }
+            sum = next;
+        }
+        let Parts { negative, coefficient, exponent } = sum.parts();
+        Self::from_parts(negative, coefficient, exponent + i32::try_from(tens.to_i64()?).ok()?)
     }
 }
 

@@ -107,6 +107,23 @@ fn roots_and_powers() {
             .to_string()
             .starts_with("8.57418770029034")
     );
+    for (text, ln) in [
+        ("0.9999", "-0.00010000500033335"),
+        ("1e-3000", "-6907.755278982137"),
+        ("123456789.5", "18.63140177021801806184768355622433"),
+        ("1.0000000000001", "0.00000000000009999999999999"),
+    ] {
+        let shown = number(text).ln().expect("a number").to_string();
+        assert!(shown.starts_with(ln), "{text} {shown}");
+    }
+    for (text, exp) in [
+        ("-0.5", "0.606530659712633423603799534991"),
+        ("1000", "1.970071114017046993888879352243"),
+        ("-13999", "2.0490277324621737132963997"),
+    ] {
+        let shown = number(text).exp().expect("a number").to_string();
+        assert!(shown.starts_with(exp), "{text} {shown}");
+    }
     assert_eq!(number("10").power(&number("4000")).and_then(|n| n.power(&number("2"))), None);
 }
 
