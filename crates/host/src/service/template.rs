@@ -84,7 +84,7 @@ impl Template {
     /// Permanent: the secret cannot be read, or FEEL yields something without a text form.
     pub(crate) async fn text(
         &self,
-        scope: &dyn Scope,
+        scope: &(dyn Scope + Sync),
         environment: &Environment,
     ) -> Result<Option<String>, Failure> {
         match self {

@@ -197,7 +197,6 @@ pass-environment = ["1X"]
 [services.Bad]
 kind = "command"
 program = ""
-[services.none]
 "#,
         expect![[r#"
             error[PKG-005]: `bad-name` cannot be used as `settings.bad-name` in FEEL
@@ -241,9 +240,6 @@ program = ""
             hint: rename it
             error[PKG-005]: `services.Bad.program` is ``, expected a program
               at: package.toml:22:11 (services.Bad.program)
-            error[PKG-004]: `services.none` lacks the key `kind`
-              at: package.toml:23:1 (services.none.kind)
-            hint: add `kind = …`
         "#]],
     );
 }
