@@ -49,6 +49,8 @@ pub(crate) enum Work {
     Plain(fn(&Arguments<'_>) -> Option<Value>),
     /// In time that grows with the size of the arguments.
     Linear(fn(&Arguments<'_>) -> Option<Value>),
+    /// In constant time that is many times that of a node.
+    Costly(fn(&Arguments<'_>) -> Option<Value>),
     /// As it needs; it pays steps itself.
     Machine(fn(&mut Machine<'_>, &Arguments<'_>) -> Outcome<Option<Value>>),
 }

@@ -7,7 +7,7 @@
 use feel::{Context, Environment, Expression, NoVariables, Value, WarningKind, json};
 use proptest::prelude::{Strategy, prop, proptest};
 
-const ENVIRONMENT: Environment = Environment { now_ms: 0, steps_max: 1_000_000 };
+const ENVIRONMENT: Environment = Environment { now_ms: 0, steps_max: 200_000 };
 
 fn evaluate(text: &str) -> feel::Evaluation {
     match Expression::compile_tolerant(text) {

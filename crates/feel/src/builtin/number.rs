@@ -25,9 +25,9 @@ pub(super) const TABLE: &[Builtin] = &[
     },
     Builtin { name: "abs", parameters: &["n|number"], work: Work::Plain(abs) },
     Builtin { name: "modulo", parameters: &["dividend", "divisor"], work: Work::Plain(modulo) },
-    Builtin { name: "sqrt", parameters: &["number"], work: Work::Linear(sqrt) },
-    Builtin { name: "log", parameters: &["number"], work: Work::Linear(log) },
-    Builtin { name: "exp", parameters: &["number"], work: Work::Linear(exp) },
+    Builtin { name: "sqrt", parameters: &["number"], work: Work::Costly(sqrt) },
+    Builtin { name: "log", parameters: &["number"], work: Work::Costly(log) },
+    Builtin { name: "exp", parameters: &["number"], work: Work::Costly(exp) },
     Builtin { name: "odd", parameters: &["number"], work: Work::Plain(odd) },
     Builtin { name: "even", parameters: &["number"], work: Work::Plain(even) },
 ];

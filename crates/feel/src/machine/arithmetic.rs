@@ -8,6 +8,7 @@ use alloc::string::String;
 
 use crate::code::{Code, Operator};
 use crate::expression::WarningKind;
+use crate::machine::invoke::COSTLY_STEPS;
 use crate::machine::{Machine, Outcome, Ref};
 use crate::temporal::{DaysDuration, MonthsDuration};
 use crate::value::{Number, Rounding, Value};
@@ -34,7 +35,7 @@ impl<'a> Machine<'a> {
                 Operator::Multiply => a.mul(b),
                 Operator::Divide => a.div(b),
                 Operator::Power => {
-                    self.charge(16)?;
+                    self.charge(COSTLY_STEPS)?;
                     a.power(b)
                 }
             };

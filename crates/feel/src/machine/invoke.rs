@@ -15,6 +15,8 @@ use crate::machine::compare::contains;
 use crate::machine::{DEPTH_MAX, Machine, Outcome, Ref, Stop};
 use crate::value::{Str, Value};
 
+/// What roots and logarithms cost, in steps.
+pub(super) const COSTLY_STEPS: u64 = 64;
 /// What entering a function body adds to the depth.
 const DEPTH_OF_BODY: u32 = 4;
 
@@ -54,6 +56,10 @@ impl<'a> Machine<'a> {
                 let weight =
                     values.iter().fold(0u64, |sum, value| sum.saturating_add(value.weight()));
                 self.charge(weight / 4)?;
+                work(&arguments)
+            }
+            Work::Costly(work) => {
+                self.charge(COSTLY_STEPS)?;
                 work(&arguments)
             }
             Work::Machine(work) => work(self, &arguments)?,

@@ -10,7 +10,7 @@ use crate::code::{Code, Member};
 use crate::expression::WarningKind;
 use crate::machine::{Machine, NULL, Outcome, Ref};
 use crate::temporal::DaysDuration;
-use crate::value::{Context, Number, Str, Value};
+use crate::value::{Number, Str, Value};
 
 impl<'a> Machine<'a> {
     pub(super) fn path(&mut self, base: &'a Code, names: &'a [Str]) -> Outcome<Ref<'a>> {
@@ -26,11 +26,11 @@ impl<'a> Machine<'a> {
         match base {
             Ref::Borrowed(Value::Context(context)) => match context.get(name) {
                 Some(value) => Ok(Ref::Borrowed(value)),
-                None => Ok(self.no_entry(context, name)),
+                None => Ok(self.no_entry(name)),
             },
             Ref::Owned(Value::Context(context)) => match context.get(name) {
                 Some(value) => Ok(Ref::Owned(value.clone())),
-                None => Ok(self.no_entry(&context, name)),
+                None => Ok(self.no_entry(name)),
             },
             Ref::Borrowed(Value::List(list)) => self.step_items(list, name),
             Ref::Owned(Value::List(list)) => self.step_items(&list, name),
@@ -45,7 +45,7 @@ impl<'a> Machine<'a> {
             values.push(match item {
                 Value::Context(context) => match context.get(name) {
                     Some(value) => value.clone(),
-                    None => self.no_entry(context, name).into_value(),
+                    None => self.no_entry(name).into_value(),
                 },
                 other => self.property(other, name).into_value(),
             });
@@ -54,16 +54,9 @@ impl<'a> Machine<'a> {
     }
 
     #[cold]
-    fn no_entry(&mut self, context: &Context, name: &str) -> Ref<'a> {
+    fn no_entry(&mut self, name: &str) -> Ref<'a> {
         self.warn(WarningKind::NoContextEntryFound, || {
-            // The names of entries are part of the model or of a document's type; values are not.
-            let mut names = alloc::string::String::new();
-            for (position, (known, _)) in context.iter().take(10).enumerate() {
-                names.push_str(if position == 0 { "'" } else { ", '" });
-                names.push_str(known);
-                names.push('\'');
-            }
-            format!("No context entry found with key '{name}'. Available keys: {names}")
+            format!("No context entry found with key '{name}'")
         });
         Ref::Borrowed(&NULL)
     }
