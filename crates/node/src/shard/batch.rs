@@ -1,0 +1,131 @@
+//! The open batch: what will be one unit, and what may leave once it is durable.
+//!
+//! Boundary: gathers and coalesces; `seal` turns it into a unit.
+//! Invariants: BAT-1 of several changes of one row only the last is written, and none if the row
+//! came and went within the batch.
+//! Read first: [`Batch`], then [`After`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use engine::ids::{Address, Block, DocumentKey, EntryKey, IncidentKey, InstanceKey, JobKey};
+use engine::instance::Activation;
+use feel::Str;
+use hashbrown::HashMap;
+use store::{EntryRow, IncidentRow, JobChange, Unit};
+use tokio::sync::mpsc::OwnedPermit;
+use tokio::sync::oneshot;
+
+use crate::catalog::Catalog;
+use crate::error::Error;
+
+use super::BucketName;
+use super::documents::Document;
+
+/// An answer that waits for the commit; it is told whether that succeeded.
+pub(super) type Answer = Box<dyn FnOnce(Result<(), &Error>) + Send + Sync>;
+
+/// What may leave once the unit is durable.
+#[derive(Default)]
+pub(super) struct After {
+    pub(super) answers: Vec<Answer>,
+    pub(super) pushes: Vec<(OwnedPermit<Activation>, Activation)>,
+    pub(super) polls: Vec<(oneshot::Sender<Vec<Activation>>, Vec<Activation>)>,
+    pub(super) calls: Vec<Activation>,
+    pub(super) trigger_calls: Vec<(EntryKey, EntryRow)>,
+    pub(super) catalog: Option<Arc<Catalog>>,
+    pub(super) installed: Vec<Str>,
+    /// Instances whose next transition had to wait for this commit.
+    pub(super) again: Vec<InstanceKey>,
+}
+
+/// The row of a job in the open batch.
+pub(super) struct JobSlot {
+    /// Whether the store has no row yet.
+    pub(super) fresh: bool,
+    pub(super) change: JobChange,
+}
+
+/// What will be one unit.
+#[derive(Default)]
+pub(super) struct Batch {
+    /// Rows that need no coalescing go straight into the unit.
+    pub(super) unit: Unit,
+    pub(super) after: After,
+    /// Changed instances, in order of their first change.
+    pub(super) instances: Vec<InstanceKey>,
+    pub(super) buckets: Vec<BucketName>,
+    pub(super) jobs: BTreeMap<JobKey, JobSlot>,
+    /// Whether each wake-up is armed (true) or disarmed.
+    pub(super) timers: BTreeMap<(i64, Address, u64), bool>,
+    pub(super) entries: HashMap<EntryKey, (bool, Option<EntryRow>)>,
+    pub(super) incidents: BTreeMap<IncidentKey, Option<IncidentRow>>,
+    pub(super) seen: HashMap<(Str, Str), DocumentKey>,
+    pub(super) blocks: Vec<(Block, InstanceKey)>,
+    /// Documents that a new entry of the batch refers to.
+    pub(super) documents: HashMap<DocumentKey, Arc<Document>>,
+    /// Decisions in the batch; zero: nothing to write.
+    pub(super) changes: u64,
+    /// Inputs in the batch.
+    pub(super) inputs: usize,
+}
+
+impl Batch {
+    /// Whether nothing waits for a commit.
+    pub(super) fn is_idle(&self) -> bool {
+        self.changes == 0
+            && self.after.answers.is_empty()
+            && self.after.pushes.is_empty()
+            && self.after.polls.is_empty()
+            && self.after.again.is_empty()
+    }
+
+    pub(super) fn set_job(&mut self, job: JobKey, change: JobChange) {
+        self.changes += 1;
+        match self.jobs.get_mut(&job) {
+            Some(slot) if slot.fresh && matches!(change, JobChange::Gone { .. }) => {
+                self.jobs.remove(&job);
+            }
+            Some(slot) => slot.change = change,
+            None => {
+                self.jobs.insert(job, JobSlot { fresh: false, change });
+            }
+        }
+    }
+
+    /// A job that was created in this batch.
+    pub(super) fn add_job(&mut self, job: JobKey, job_type: Str) {
+        self.jobs.insert(job, JobSlot { fresh: true, change: JobChange::Ready { job, job_type } });
+    }
+
+    pub(super) fn arm(&mut self, due_ms: i64, address: Address, id: u64) {
+        self.changes += 1;
+        self.timers.insert((due_ms, address, id), true);
+    }
+
+    pub(super) fn disarm(&mut self, due_ms: i64, address: Address, id: u64) {
+        self.changes += 1;
+        let key = (due_ms, address, id);
+        // A wake-up that came and went within the batch has no row.
+        if self.timers.get(&key) == Some(&true) {
+            self.timers.remove(&key);
+        } else {
+            self.timers.insert(key, false);
+        }
+    }
+
+    pub(super) fn set_entry(&mut self, entry: EntryKey, fresh: bool, row: Option<EntryRow>) {
+        self.changes += 1;
+        match self.entries.get_mut(&entry) {
+            Some((true, known)) if row.is_none() => {
+                *known = None;
+                self.entries.remove(&entry);
+            }
+            Some((_, known)) => *known = row,
+            None if fresh && row.is_none() => {}
+            None => {
+                self.entries.insert(entry, (fresh, row));
+            }
+        }
+    }
+}

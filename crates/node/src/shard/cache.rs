@@ -1,0 +1,170 @@
+//! Aggregates in memory.
+//!
+//! Boundary: what was changed and is not yet committed stays; everything else may be evicted and
+//! is loaded again when it is needed. A waiting instance therefore costs a row and no memory.
+//! Invariants: CCH-1 an aggregate whose last change is not committed is in memory, and an ended
+//! one leaves a tombstone until its end is committed, so that a load never brings back the past.
+//! Read first: [`Cache`].
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use engine::ids::InstanceKey;
+use engine::instance::Instance;
+use engine::message::Bucket;
+use hashbrown::HashMap;
+
+use crate::catalog::Definition;
+
+use super::BucketName;
+
+/// An instance in memory.
+pub(super) struct Hot {
+    pub(super) state: Instance,
+    pub(super) definition: Arc<Definition>,
+    /// Whether the store has (or is about to have) a snapshot.
+    pub(super) stored: bool,
+    /// Whether its row of the instance list is still to be written.
+    pub(super) unlisted: bool,
+    /// Whether the open batch changes it.
+    pub(super) dirty: bool,
+    /// Open incidents as last written to the instance list.
+    pub(super) incidents_listed: u32,
+    /// Audit records of the open batch.
+    pub(super) audit: Vec<u8>,
+    /// The business key, for the instance list.
+    pub(super) business_key: Option<feel::Str>,
+    /// The wake-up that stands for a further turn, if one is to come.
+    pub(super) continue_ms: Option<i64>,
+    /// The sequence of the last unit that has it.
+    sealed_in: u64,
+    touched: bool,
+}
+
+impl Hot {
+    pub(super) fn new(state: Instance, definition: Arc<Definition>) -> Self {
+        Self {
+            incidents_listed: state.incidents,
+            state,
+            definition,
+            stored: false,
+            unlisted: false,
+            dirty: false,
+            audit: Vec::new(),
+            business_key: None,
+            continue_ms: None,
+            sealed_in: 0,
+            touched: true,
+        }
+    }
+
+    pub(super) fn is_volatile(&self) -> bool {
+        self.definition.quality.volatile_tracking
+    }
+}
+
+/// A bucket in memory.
+#[derive(Default)]
+pub(super) struct HotBucket {
+    pub(super) state: Bucket,
+    pub(super) stored: bool,
+    pub(super) dirty: bool,
+    sealed_in: u64,
+}
+
+/// Aggregates in memory.
+#[derive(Default)]
+pub(super) struct Cache {
+    instances: HashMap<InstanceKey, Hot>,
+    order: VecDeque<InstanceKey>,
+    /// Ended instances and the sequence of the unit that ends them.
+    gone: HashMap<InstanceKey, u64>,
+    pub(super) buckets: HashMap<BucketName, HotBucket>,
+}
+
+/// What the cache knows of an instance.
+pub(super) enum Known {
+    Hot,
+    Gone,
+    Unknown,
+}
+
+impl Cache {
+    pub(super) fn len(&self) -> usize {
+        self.instances.len()
+    }
+
+    pub(super) fn look(&self, key: InstanceKey) -> Known {
+        if self.instances.contains_key(&key) {
+            Known::Hot
+        } else if self.gone.contains_key(&key) {
+            Known::Gone
+        } else {
+            Known::Unknown
+        }
+    }
+
+    pub(super) fn insert(&mut self, hot: Hot) {
+        let key = hot.state.key;
+        self.instances.insert(key, hot);
+        self.order.push_back(key);
+    }
+
+    pub(super) fn get(&self, key: InstanceKey) -> Option<&Hot> {
+        self.instances.get(&key)
+    }
+
+    pub(super) fn get_mut(&mut self, key: InstanceKey) -> Option<&mut Hot> {
+        let hot = self.instances.get_mut(&key)?;
+        hot.touched = true;
+        Some(hot)
+    }
+
+    /// The unit `sequence` has the instance's present state.
+    pub(super) fn sealed(&mut self, key: InstanceKey, sequence: u64) {
+        if let Some(hot) = self.instances.get_mut(&key) {
+            hot.dirty = false;
+            hot.sealed_in = sequence;
+        }
+    }
+
+    /// The unit `sequence` ends the instance.
+    pub(super) fn end(&mut self, key: InstanceKey, sequence: u64) {
+        self.instances.remove(&key);
+        self.gone.insert(key, sequence);
+    }
+
+    pub(super) fn sealed_bucket(&mut self, name: &BucketName, sequence: u64) {
+        if let Some(bucket) = self.buckets.get_mut(name) {
+            bucket.dirty = false;
+            bucket.stored = !bucket.state.is_empty();
+            bucket.sealed_in = sequence;
+        }
+    }
+
+    /// Everything up to unit `sequence` is durable: tombstones go, and idle aggregates beyond
+    /// `most` are evicted, oldest first.
+    pub(super) fn landed(&mut self, sequence: u64, most: usize) {
+        self.gone.retain(|_, ended_in| *ended_in > sequence);
+        if self.buckets.len() > most {
+            self.buckets.retain(|_, bucket| bucket.dirty || bucket.sealed_in > sequence);
+        }
+        let mut looks = self.order.len();
+        while looks > 0 && self.instances.len() > most {
+            looks -= 1;
+            let Some(key) = self.order.pop_front() else { break };
+            let Some(hot) = self.instances.get_mut(&key) else { continue };
+            let kept = hot.dirty || hot.sealed_in > sequence || hot.is_volatile();
+            if kept || hot.touched {
+                hot.touched = false;
+                self.order.push_back(key);
+            } else {
+                self.instances.remove(&key);
+            }
+        }
+        if self.order.len() > 2 * self.instances.len() + 1024 {
+            let instances = &self.instances;
+            self.order.retain(|key| instances.contains_key(key));
+        }
+    }
+}

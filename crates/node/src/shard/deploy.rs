@@ -1,0 +1,301 @@
+//! Activating a prepared set: versions, the enabled one, triggers, schedules.
+//!
+//! Boundary: everything here was compiled and checked before; the switch happens between two
+//! inputs and is one unit.
+//! Invariants: DPL-1 all of a set is active or nothing. DPL-2 a resource that is the same as the
+//! latest version's gives no new version.
+//! Read first: [`Shard::deploy`].
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use engine::ids::{Address, DefinitionKey};
+use engine::instance::Rules;
+use engine::time;
+use engine::{Repeat, Start};
+use feel::{Context, Environment, NoVariables, Str};
+use store::{DefinitionRow, EntryState, PackageRow};
+
+use crate::catalog::{ActivePackage, Catalog, Definition, is_straight_through, timer_starts};
+use crate::error::Error;
+use crate::packages::{Prepared, PreparedProcess};
+
+use super::Shard;
+
+/// Entries looked at at once when a process is enabled.
+const PAGE: u32 = 1_000;
+
+impl Shard {
+    /// Activates a prepared set. Answers the version of each of its processes, in order.
+    pub(super) async fn deploy(
+        &mut self,
+        prepared: Prepared,
+    ) -> Result<Result<Vec<DefinitionKey>, Error>, Error> {
+        let mut catalog = (*self.catalog).clone();
+        let deployment = self.loose_key();
+        let mut keys = Vec::new();
+        let mut changed = BTreeSet::new();
+        for process in &prepared.processes {
+            let key = self.add_version(&mut catalog, process, deployment, &mut changed);
+            keys.push(key);
+        }
+        for package in prepared.packages {
+            self.add_package(&mut catalog, package, &prepared.processes, &mut changed);
+        }
+        self.batch.unit.blobs.extend(prepared.blobs);
+        let enabled: Vec<Str> = changed
+            .iter()
+            .filter_map(|key| catalog.definitions.get(key))
+            .filter(|definition| definition.enabled)
+            .map(|definition| definition.process().clone())
+            .collect();
+        let changed: Vec<DefinitionKey> = changed.into_iter().collect();
+        self.switch(catalog, &changed);
+        self.reschedule(&changed).await?;
+        for process in enabled {
+            self.unpark(&process).await?;
+        }
+        Ok(Ok(keys))
+    }
+
+    fn add_version(
+        &mut self,
+        catalog: &mut Catalog,
+        process: &PreparedProcess,
+        deployment: u64,
+        changed: &mut BTreeSet<DefinitionKey>,
+    ) -> DefinitionKey {
+        let id = process.program.id.clone();
+        let latest = catalog.latest(&id).cloned();
+        if let Some(latest) = &latest {
+            let same = latest.digest == process.digest
+                && latest.resource == process.resource
+                && latest.package == process.package
+                && latest.quality == process.quality;
+            if same {
+                if process.auto_enable && !latest.enabled {
+                    changed.extend(catalog.enable(&id, Some(latest.key)));
+                }
+                return latest.key;
+            }
+        }
+        let key = DefinitionKey(self.loose_key());
+        let version = latest.map_or(1, |latest| latest.version + 1);
+        let straight_through = is_straight_through(&process.program);
+        let before = catalog.enabled(&id).map(|known| known.key);
+        catalog.add(Definition {
+            key,
+            version,
+            program: process.program.clone(),
+            rules: Rules {
+                definition: key,
+                version,
+                optimize_locally: process.quality.optimize_locally,
+            },
+            quality: process.quality,
+            package: process.package.clone(),
+            package_version: process.package_version.clone(),
+            resource: process.resource.clone(),
+            digest: process.digest.clone(),
+            deployment,
+            enabled: process.auto_enable,
+            at_ms: self.now_ms,
+            straight_through,
+        });
+        changed.insert(key);
+        if process.auto_enable {
+            changed.extend(before);
+        }
+        key
+    }
+
+    fn add_package(
+        &mut self,
+        catalog: &mut Catalog,
+        new: crate::packages::PreparedPackage,
+        processes: &[PreparedProcess],
+        changed: &mut BTreeSet<DefinitionKey>,
+    ) {
+        let manifest = new.package.manifest();
+        let name: Str = manifest.name.as_str().into();
+        let version: Str = manifest.version.to_string().into();
+        // A process that the new version of the package does not have starts no more instances.
+        let dropped: Vec<Str> = catalog
+            .enabled
+            .iter()
+            .filter(|(process, key)| {
+                let owner = catalog.definitions.get(*key).map(|known| known.package.clone());
+                owner.as_ref() == Some(&name)
+                    && !processes.iter().any(|kept| kept.program.id == **process)
+            })
+            .map(|(process, _)| process.clone())
+            .collect();
+        for process in dropped {
+            changed.extend(catalog.enable(&process, None));
+        }
+        let row = |active: &ActivePackage, active_now: bool| PackageRow {
+            name: active.package.manifest().name.as_str().into(),
+            version: active.package.manifest().version.to_string().into(),
+            digest: active.digest.clone(),
+            active: active_now,
+            at_ms: active.at_ms,
+        };
+        if let Some(earlier) = catalog.packages.get(&name) {
+            if *earlier.package.manifest().version.to_string() != *version {
+                self.batch.unit.packages.push(row(earlier, false));
+            }
+        }
+        let active = Arc::new(ActivePackage {
+            package: new.package,
+            digest: new.digest,
+            at_ms: self.now_ms,
+        });
+        self.batch.unit.packages.push(row(&active, true));
+        catalog.put_package(active);
+        self.batch.after.installed.push(name);
+    }
+
+    /// Takes a changed catalogue; readers see it after the commit.
+    pub(super) fn switch(&mut self, catalog: Catalog, changed: &[DefinitionKey]) {
+        self.batch.changes += 1;
+        for key in changed {
+            if let Some(definition) = catalog.definitions.get(key) {
+                self.batch.unit.definitions.push(row_of(definition));
+            }
+        }
+        self.catalog = Arc::new(catalog);
+        self.batch.after.catalog = Some(self.catalog.clone());
+    }
+
+    /// Arms the timer start events of versions that became enabled, disarms the others'.
+    pub(super) async fn reschedule(&mut self, changed: &[DefinitionKey]) -> Result<(), Error> {
+        for key in changed {
+            let definition = self.definition(*key)?;
+            for (element, timer) in timer_starts(&definition.program) {
+                let address = Address::Schedule { definition: *key, element: element.0 };
+                if !definition.enabled {
+                    self.unschedule(address).await?;
+                    continue;
+                }
+                let environment = Environment { now_ms: self.now_ms, steps_max: 100_000 };
+                let value = timer.expression.evaluate(&NoVariables, &environment).value;
+                match time::schedule(timer.text, &value, self.now_ms) {
+                    Ok(first) => self.schedule(address, first.due_ms, first.repeat),
+                    Err(why) => {
+                        let process = definition.process();
+                        tracing::warn!(%process, %why, "a timer start event cannot be scheduled");
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn schedule(&mut self, address: Address, due_ms: i64, repeat: Repeat) {
+        let mut snapshot = Vec::with_capacity(16);
+        let encoded = minicbor::encode((due_ms, repeat), &mut snapshot);
+        debug_assert!(encoded.is_ok(), "writing to memory cannot fail");
+        let sequence = self.lease.sequence + 1;
+        self.wakes.arm(due_ms, address.clone(), 1, sequence);
+        self.batch.arm(due_ms, address.clone(), 1);
+        let snapshot = Some(snapshot.into());
+        self.batch.unit.aggregates.push(store::AggregateChange { address, snapshot });
+    }
+
+    async fn unschedule(&mut self, address: Address) -> Result<(), Error> {
+        let Some((due_ms, _)) = self.scheduled(&address).await? else { return Ok(()) };
+        self.wakes.disarm(due_ms, &address, 1);
+        self.batch.disarm(due_ms, address.clone(), 1);
+        self.batch.unit.aggregates.push(store::AggregateChange { address, snapshot: None });
+        Ok(())
+    }
+
+    /// When a schedule fires next; the open batch may know better than the store.
+    async fn scheduled(&self, address: &Address) -> Result<Option<(i64, Repeat)>, Error> {
+        let in_batch = self.batch.unit.aggregates.iter().rev().find(|c| c.address == *address);
+        let snapshot = match in_batch {
+            Some(change) => change.snapshot.clone(),
+            None => {
+                let wanted = [address.clone()];
+                self.store.load(self.lease.shard, &wanted).await?.into_iter().next().flatten()
+            }
+        };
+        let Some(snapshot) = snapshot else { return Ok(None) };
+        minicbor::decode(&snapshot).map(Some).map_err(|error| Error::Internal {
+            detail: format!("a schedule's snapshot cannot be read: {error}"),
+        })
+    }
+
+    /// A timer start event fires.
+    pub(super) async fn fire_schedule(
+        &mut self,
+        definition: DefinitionKey,
+        element: u32,
+        due_ms: i64,
+    ) -> Result<(), Error> {
+        let address = Address::Schedule { definition, element };
+        self.batch.disarm(due_ms, address.clone(), 1);
+        let Some((armed_ms, repeat)) = self.scheduled(&address).await? else { return Ok(()) };
+        if armed_ms != due_ms {
+            return Ok(());
+        }
+        match time::next(due_ms, repeat) {
+            Some((next_ms, repeat)) => self.schedule(address, next_ms, repeat),
+            None => {
+                let change = store::AggregateChange { address, snapshot: None };
+                self.batch.unit.aggregates.push(change);
+            }
+        }
+        let definition = self.definition(definition)?;
+        let start = Start {
+            element: Some(element),
+            variables: Context::default(),
+            caller: None,
+            origin: None,
+            holds: None,
+            business_key: None,
+        };
+        // The start event is in the program, so the start cannot be refused.
+        let _started = self.begin_and_settle(&definition, start).await?;
+        Ok(())
+    }
+
+    /// Queues the parked entries of the triggers that start a process.
+    pub(super) async fn unpark(&mut self, process: &Str) -> Result<(), Error> {
+        let wanted = crate::catalog::Target::Process(process.clone());
+        let triggers: Vec<Str> = self
+            .catalog
+            .triggers
+            .values()
+            .flatten()
+            .filter(|trigger| trigger.target == wanted)
+            .map(|trigger| trigger.name.clone())
+            .collect();
+        for trigger in triggers {
+            let mut after = None;
+            loop {
+                let page =
+                    self.store.entries(EntryState::Parked, Some(&trigger), after, PAGE).await?;
+                let Some((last, _)) = page.last() else { break };
+                after = Some(*last);
+                self.replay(page.into_iter().map(|(entry, _)| entry).collect()).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn row_of(definition: &Definition) -> DefinitionRow {
+    DefinitionRow {
+        key: definition.key,
+        process: definition.process().clone(),
+        version: definition.version,
+        package: definition.package.clone(),
+        package_version: definition.package_version.clone(),
+        resource: definition.resource.clone(),
+        digest: definition.digest.clone(),
+        deployment: definition.deployment,
+        enabled: definition.enabled,
+        at_ms: definition.at_ms,
+    }
+}

@@ -1,0 +1,158 @@
+//! Service calls: run outside the loop, come back as commands (R33).
+//!
+//! Boundary: the shard owns the tasks; `host` runs the call. A call that fails for a passing
+//! reason costs a retry with doubling back-off; the idempotency key names the step's attempt.
+//! Read first: [`Shard::call`].
+
+use std::sync::Arc;
+
+use engine::Command;
+use engine::ids::{EntryKey, InstanceKey};
+use engine::instance::Activation;
+use engine::value::to_context;
+use feel::{Context, Value};
+use host::service::{Call, Failure, Services};
+use store::EntryRow;
+
+use crate::catalog::{SERVICE_PREFIX, Target};
+use crate::error::Error;
+use crate::packages::service_reference;
+
+use super::Shard;
+
+/// How long a service may hold a job, in milliseconds.
+pub(super) const LEASE_MS: i64 = 330_000;
+/// How long one call may take, whatever its service says, in milliseconds.
+const CALL_MS: u64 = 300_000;
+/// The first pause before a service is tried again, in milliseconds.
+const BACK_OFF_MS: i64 = 1_000;
+/// The longest pause before a service is tried again, in milliseconds.
+const BACK_OFF_MAX_MS: i64 = 600_000;
+
+/// A call has ended.
+pub(crate) enum CallDone {
+    Job { instance: InstanceKey, command: Command },
+    Trigger { entry: EntryKey, row: EntryRow, failure: Option<String> },
+}
+
+impl Shard {
+    /// Makes the services of an active package callable. A package that cannot be unpacked
+    /// leaves its services uncallable, which jobs say as their cause.
+    pub(super) async fn install_services(&mut self, name: &str) {
+        let Some(active) = self.catalog.packages.get(name).cloned() else { return };
+        let directory = self.settings.packages_dir.join(active.digest.replace(':', "-"));
+        let activation = host::service::Activation {
+            directory: Some(directory.clone()),
+            server: self.settings.server.clone(),
+            settings: std::collections::BTreeMap::new(),
+            now_ms: self.now_ms,
+        };
+        let source = active.clone();
+        let unpacked = tokio::task::spawn_blocking(move || {
+            if directory.exists() { Ok(()) } else { source.package.source.unpack(&directory) }
+        });
+        match unpacked.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(package = name, %error, "a package is not unpacked"),
+            Err(error) => tracing::error!(package = name, %error, "a package is not unpacked"),
+        }
+        self.services.install(&active.package.source, activation);
+    }
+
+    /// Calls the service of a job.
+    pub(super) fn call(&mut self, activation: Activation) {
+        let wanted = activation.job_type.strip_prefix(SERVICE_PREFIX).unwrap_or_default();
+        let package = self
+            .catalog
+            .definitions
+            .get(&activation.definition)
+            .map_or_else(|| "".into(), |definition| definition.package.clone());
+        let full = service_reference(wanted, &package);
+        let call = self.call_of(
+            &full,
+            Value::Context(to_context(&activation.variables)),
+            format!("{}.{}", activation.job, activation.failures),
+            activation.failures + 1,
+        );
+        let services = self.services.clone();
+        self.calls.spawn(async move {
+            let instance = activation.instance;
+            let result = services.invoke(call).await;
+            CallDone::Job { instance, command: answer(&activation, result) }
+        });
+    }
+
+    /// Calls the service that a trigger is for.
+    pub(super) async fn call_for_entry(
+        &mut self,
+        entry: EntryKey,
+        row: EntryRow,
+    ) -> Result<(), Error> {
+        let trigger = self.trigger(&row.trigger);
+        let Some(Target::Service(package, service)) = trigger.map(|t| t.target.clone()) else {
+            return Ok(());
+        };
+        let content = self.content_of(&row).await?;
+        let full = format!("{package}/{service}");
+        let key = format!("{entry}.{}", row.attempts);
+        let call = self.call_of(&full, Value::Context(content), key, row.attempts + 1);
+        let services: Arc<Services> = self.services.clone();
+        self.calls.spawn(async move {
+            let failure = services.invoke(call).await.err().map(|failure| match failure {
+                Failure::Error { code, message } => format!("error `{code}`: {message}"),
+                Failure::Transient { message, .. } | Failure::Permanent { message } => message,
+            });
+            CallDone::Trigger { entry, row, failure }
+        });
+        Ok(())
+    }
+
+    fn call_of(&self, full: &str, input: Value, idempotency_key: String, attempt: u32) -> Call {
+        let (package, service) = full.split_once('/').unwrap_or(("", full));
+        Call {
+            package: package.to_owned(),
+            service: service.to_owned(),
+            input,
+            idempotency_key,
+            deadline_ms: CALL_MS,
+            now_ms: self.now_ms,
+            attempt,
+        }
+    }
+}
+
+fn answer(activation: &Activation, result: Result<Value, Failure>) -> Command {
+    let job = activation.job;
+    match result {
+        Ok(Value::Context(variables)) => Command::CompleteJob { job, variables },
+        Ok(Value::Null) => Command::CompleteJob { job, variables: Context::default() },
+        Ok(value) => {
+            let variables = Context::new(vec![("result".into(), value)]);
+            Command::CompleteJob { job, variables }
+        }
+        Err(Failure::Error { code, message }) => Command::ThrowError {
+            job,
+            code: code.into(),
+            message: message.into(),
+            variables: Context::default(),
+        },
+        Err(Failure::Transient { message, retry_after_ms }) => {
+            let doubled = BACK_OFF_MS.saturating_mul(1 << activation.failures.min(16));
+            let asked = retry_after_ms.and_then(|ms| i64::try_from(ms).ok());
+            Command::FailJob {
+                job,
+                retries: activation.retries - 1,
+                message: message.into(),
+                back_off_ms: asked.unwrap_or(doubled).min(BACK_OFF_MAX_MS),
+                variables: Context::default(),
+            }
+        }
+        Err(Failure::Permanent { message }) => Command::FailJob {
+            job,
+            retries: 0,
+            message: message.into(),
+            back_off_ms: 0,
+            variables: Context::default(),
+        },
+    }
+}
