@@ -107,6 +107,10 @@ impl World {
                 let publication = (id, time_to_live_ms, variables);
                 self.publish((name, correlation), publication, None);
             }
+            Effect::StartChild { .. }
+            | Effect::ReportToCaller { .. }
+            | Effect::ReportUncaught { .. }
+                if !self.answers => {}
             Effect::StartChild { step, process, version_tag, variables, .. } => {
                 self.start_child(key, Call { step, process, version_tag, variables });
             }

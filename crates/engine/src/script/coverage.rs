@@ -119,6 +119,7 @@ fn state_of(state: &Instance, key: Key) -> &'static str {
                 (Wait::Nothing, _, true) => "incident",
                 (Wait::Nothing, ..) => "event",
                 (Wait::Job(_), ..) => "job",
+                (Wait::Children, _, true) if step.scope.is_none() => "process, incident",
                 (Wait::Children, _, true) => "scope, incident",
                 (Wait::Children, ..) if step.scope.is_none() => "process",
                 (Wait::Children, ..) => "scope",

@@ -9,6 +9,7 @@
 //! | `set INSTANCE[/STEP] [local] {…}`, `enable PROCESS`, `disable PROCESS` | |
 //! | `publish NAME KEY [ttl=1h] [id=ID] [only=PROCESS] {…}` | publishes a message |
 //! | `clock 30s`, `jump 30s` | moves the clock step by step, or at once as after a restart |
+//! | `settings …` | as a line of settings |
 //! | `continue INSTANCE`, `fire TIMER`, `correlate STEP ELEMENT {…}`, `accept STEP CHILD`, | what only |
 //! | `refuse STEP "WHY"`, `child-completed STEP CHILD {…}`, `child-error STEP CHILD CODE`, | a shard |
 //! | `uncaught STEP CODE`, `cancel-child INSTANCE` | says |
@@ -35,6 +36,7 @@ impl World {
         match verb.as_str() {
             "create" => self.create(&mut words)?,
             "publish" => self.publish_input(&mut words)?,
+            "settings" => return self.set(line),
             "clock" => {
                 let ms = duration_ms(&words.take("the duration")?)?;
                 self.advance(self.now_ms().saturating_add(ms));
@@ -62,7 +64,8 @@ impl World {
         Ok(())
     }
 
-    /// Reads a line of settings: `settings turn=5 run=20 active=10 local=no continue=manual`.
+    /// Reads a line of settings: `settings turn=5 run=20 active=10 bytes=200 local=no
+    /// continue=manual answers=no`.
     pub(super) fn set(&mut self, line: &str) -> Result<(), String> {
         let mut words = Words::parse(line)?;
         words.take("settings")?;
@@ -75,11 +78,15 @@ impl World {
         number("turn", &mut self.limits.turn_steps_max)?;
         number("run", &mut self.limits.run_steps_max)?;
         number("active", &mut self.limits.active_steps_max)?;
+        number("bytes", &mut self.limits.variable_bytes_max)?;
         if let Some(local) = words.pair("local") {
             self.optimize_locally = local != "no";
         }
         if let Some(next) = words.pair("continue") {
             self.manual = next == "manual";
+        }
+        if let Some(answers) = words.pair("answers") {
+            self.answers = answers != "no";
         }
         words.finish()
     }

@@ -36,6 +36,8 @@ pub struct World {
     /// Whether an instance gets its next turn only on request.
     pub(super) manual: bool,
     pub(super) optimize_locally: bool,
+    /// Whether calls and thrown errors are answered; otherwise they are left hanging.
+    pub(super) answers: bool,
     pub(super) blocks: Blocks,
     pub(super) messages: u64,
     pub(super) models: BTreeMap<String, Model>,
@@ -95,6 +97,7 @@ impl Default for World {
             limits: Limits::default(),
             manual: false,
             optimize_locally: true,
+            answers: true,
             blocks: Blocks::new(ShardId(1), 1),
             messages: 0,
             models: BTreeMap::new(),
