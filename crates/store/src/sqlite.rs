@@ -16,6 +16,7 @@ mod statement;
 mod writer;
 
 use std::future::ready;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -75,11 +76,16 @@ impl Default for Options {
 ///
 /// Dropping it waits until what was accepted is written.
 pub struct Sqlite {
-    // Fields are dropped in this order: readers, writer, the directory's lock.
+    // Dropped in this order: the last connection is the writer's, which removes the log.
     readers: Readers,
+    writer: Writer,
+    _place: Place,
+}
+
+/// The threads that write.
+struct Writer {
     queue: Option<mpsc::Sender<Request>>,
     threads: Vec<JoinHandle<()>>,
-    place: Place,
 }
 
 impl Sqlite {
@@ -102,13 +108,12 @@ impl Sqlite {
         let write = move || writer::run(connection, database, requests, trigger, &started);
         let (weak, idle) = (queue.downgrade(), options.idle);
         let copy = move || checkpoint::run(&checkpointer, &works, &weak, &commits, idle);
-        let mut store = Self { readers, queue: Some(queue), threads: Vec::with_capacity(2), place };
-        store.start("store-writer", write)?;
-        store.start("store-log", copy)?;
-        match is_started.recv() {
-            Ok(started) => started.map(|()| store),
-            Err(_) => Err(Error::Closed),
-        }
+        let mut writer = Writer { queue: Some(queue), threads: Vec::with_capacity(2) };
+        let failed = |error| of_file("start a thread for", place.database(), error);
+        writer.start("store-writer", write).map_err(failed)?;
+        writer.start("store-log", copy).map_err(failed)?;
+        is_started.recv().map_err(|_| Error::Closed)??;
+        Ok(Self { readers, writer, _place: place })
     }
 
     /// Writes what was accepted, copies the log into the database and stops writing. Reading
@@ -120,22 +125,13 @@ impl Sqlite {
         self.ask(|reply| Request::Close { reply }).await
     }
 
-    fn start(&mut self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), Error> {
-        let handle = std::thread::Builder::new()
-            .name(name.into())
-            .spawn(run)
-            .map_err(|error| of_file("start a thread for", self.place.database(), error))?;
-        self.threads.push(handle);
-        Ok(())
-    }
-
     /// Hands a request to the writer now, so that dropping the answer does not take it back; only
     /// if the queue is full it is handed over while the answer is awaited.
     fn ask<T: Send + 'static>(
         &self,
         request: impl FnOnce(writer::Reply<T>) -> Request,
     ) -> Task<'_, T> {
-        let Some(queue) = &self.queue else {
+        let Some(queue) = &self.writer.queue else {
             return Box::pin(ready(Err(Error::Closed)));
         };
         let (reply, answer) = oneshot::channel();
@@ -150,7 +146,14 @@ impl Sqlite {
     }
 }
 
-impl Drop for Sqlite {
+impl Writer {
+    fn start(&mut self, name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        self.threads.push(std::thread::Builder::new().name(name.into()).spawn(run)?);
+        Ok(())
+    }
+}
+
+impl Drop for Writer {
     fn drop(&mut self) {
         self.queue = None;
         for thread in self.threads.drain(..) {

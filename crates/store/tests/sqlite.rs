@@ -1,5 +1,7 @@
 //! The store in SQLite keeps the promise of the port.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop at any error")]
+
 use std::ops::Deref;
 
 use store::sqlite::{Options, Sqlite};

@@ -46,8 +46,8 @@ pub fn add(unit: &mut Unit, draw: Draw) {
             definition: DefinitionKey(u64::from(a % 3)),
             process: name("process", a % 2),
             version: u32::from(a % 3),
-            parent: (b % 3 == 0).then(|| InstanceKey(in_shard(shard, a % KEYS))),
-            business_key: (b % 2 == 0).then(|| name("business", a % 2)),
+            parent: (b.is_multiple_of(3)).then(|| InstanceKey(in_shard(shard, a % KEYS))),
+            business_key: (b.is_multiple_of(2)).then(|| name("business", a % 2)),
             started_ms: at_ms,
         }),
         3 => unit
@@ -55,7 +55,11 @@ pub fn add(unit: &mut Unit, draw: Draw) {
             .push(InstanceChange::Incidents { key: InstanceKey(key), open: u32::from(a % 3) }),
         4 => unit.instances.push(InstanceChange::Ended {
             key: InstanceKey(key),
-            state: if b % 2 == 0 { InstanceState::Completed } else { InstanceState::Cancelled },
+            state: if b.is_multiple_of(2) {
+                InstanceState::Completed
+            } else {
+                InstanceState::Cancelled
+            },
             ended_ms: at_ms,
             forget_ms: i64::from(b % 8),
         }),
@@ -125,17 +129,19 @@ fn add_global(unit: &mut Unit, [kind, number, a, b]: Draw) {
             resource: "a.bpmn".into(),
             digest: name("digest", b),
             deployment: u64::from(b),
-            enabled: b % 2 == 0,
+            enabled: b.is_multiple_of(2),
             at_ms,
         }),
         15 => unit.packages.push(PackageRow {
             name: name("package", number),
             version: name("version", a % 2),
             digest: name("digest", b),
-            active: b % 2 == 0,
+            active: b.is_multiple_of(2),
             at_ms,
         }),
-        _ if b % 2 == 0 => unit.blobs.push((name("digest", number), Bytes::from(vec![a; 9]))),
+        _ if b.is_multiple_of(2) => {
+            unit.blobs.push((name("digest", number), Bytes::from(vec![a; 9])))
+        }
         _ => unit.settings.push((name("setting", number), is_put.then(|| name("value", a)))),
     }
 }
@@ -278,7 +284,7 @@ fn incident(instance: InstanceKey, b: u8) -> IncidentRow {
     IncidentRow {
         instance,
         step: StepKey(u64::from(b)),
-        job: (b % 2 == 0).then(|| JobKey(u64::from(b))),
+        job: (b.is_multiple_of(2)).then(|| JobKey(u64::from(b))),
         element: name("element", b),
         process: "process".into(),
         kind: "KIND".into(),
@@ -295,7 +301,7 @@ fn entry(a: u8, b: u8) -> EntryRow {
         state: states[usize::from(a % 4)],
         attempts: u32::from(a),
         due_ms: i64::from(b),
-        instance: (a % 2 == 0).then(|| InstanceKey(u64::from(a))),
-        reason: (b % 2 == 0).then(|| name("reason", b)),
+        instance: (a.is_multiple_of(2)).then(|| InstanceKey(u64::from(a))),
+        reason: (b.is_multiple_of(2)).then(|| name("reason", b)),
     }
 }

@@ -47,6 +47,26 @@ fn incident(number: u64) -> IncidentRow {
     }
 }
 
+/// Ten ended instances of two processes, and ten active ones.
+fn twenty(unit: &mut crate::Unit) {
+    for number in 1..=20 {
+        unit.instances.push(InstanceChange::Started {
+            key: instance(number),
+            definition: DefinitionKey(number % 2),
+            process: if number % 2 == 0 { "even" } else { "odd" }.into(),
+            version: u32::try_from(number % 3).unwrap(),
+            parent: (number > 15).then(|| instance(1)),
+            business_key: (number % 5 == 0).then(|| "five".into()),
+            started_ms: 0,
+        });
+    }
+    unit.instances.push(InstanceChange::Incidents { key: instance(9), open: 1 });
+    unit.instances.push(InstanceChange::Incidents { key: instance(12), open: 1 });
+    for number in 1..=10 {
+        unit.instances.push(ended(number, 0));
+    }
+}
+
 /// A row from start to end.
 pub async fn an_instance_starts_fails_and_ends(store: &dyn Store) {
     let mut owner = Owner::of(store, 1).await;
@@ -93,26 +113,7 @@ pub async fn an_instance_starts_fails_and_ends(store: &dyn Store) {
 /// Every condition, alone and with another, and pages of three.
 pub async fn lists_are_filtered_and_paged(store: &dyn Store) {
     let mut owner = Owner::of(store, 1).await;
-    owner
-        .commit(|unit| {
-            for number in 1..=20 {
-                unit.instances.push(InstanceChange::Started {
-                    key: instance(number),
-                    definition: DefinitionKey(number % 2),
-                    process: if number % 2 == 0 { "even" } else { "odd" }.into(),
-                    version: u32::try_from(number % 3).unwrap(),
-                    parent: (number > 15).then(|| instance(1)),
-                    business_key: (number % 5 == 0).then(|| "five".into()),
-                    started_ms: 0,
-                });
-            }
-            unit.instances.push(InstanceChange::Incidents { key: instance(9), open: 1 });
-            unit.instances.push(InstanceChange::Incidents { key: instance(12), open: 1 });
-            for number in 1..=10 {
-                unit.instances.push(ended(number, 0));
-            }
-        })
-        .await;
+    owner.commit(twenty).await;
     let all = InstanceFilter { limit: 100, ..InstanceFilter::default() };
     let even = Some("even".into());
     let (active, completed) = (Some(InstanceState::Active), Some(InstanceState::Completed));

@@ -1,6 +1,5 @@
 -- name: put_instance
-INSERT INTO snapshots (instance, snapshot) VALUES (?1, ?2)
-ON CONFLICT (instance) DO UPDATE SET snapshot = excluded.snapshot;
+INSERT OR REPLACE INTO snapshots (instance, snapshot) VALUES (?1, ?2);
 
 -- name: delete_instance
 DELETE FROM snapshots WHERE instance = ?1;
@@ -9,8 +8,7 @@ DELETE FROM snapshots WHERE instance = ?1;
 SELECT snapshot FROM snapshots WHERE instance = ?1;
 
 -- name: put
-INSERT INTO aggregates (shard, address, snapshot) VALUES (?1, ?2, ?3)
-ON CONFLICT (shard, address) DO UPDATE SET snapshot = excluded.snapshot;
+INSERT OR REPLACE INTO aggregates (shard, address, snapshot) VALUES (?1, ?2, ?3);
 
 -- name: delete
 DELETE FROM aggregates WHERE shard = ?1 AND address = ?2;

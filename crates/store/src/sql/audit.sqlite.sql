@@ -1,6 +1,5 @@
 -- name: append
-INSERT INTO audit (instance, sequence, at_ms, records) VALUES (?1, ?2, ?3, ?4)
-ON CONFLICT (instance, sequence) DO UPDATE SET at_ms = excluded.at_ms, records = excluded.records;
+INSERT OR REPLACE INTO audit (instance, sequence, at_ms, records) VALUES (?1, ?2, ?3, ?4);
 
 -- name: forget
 DELETE FROM audit WHERE instance = ?1;

@@ -1,8 +1,6 @@
 -- name: put
-INSERT INTO documents (document, type, id, source, at_ms, content) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-ON CONFLICT (document) DO UPDATE SET
-    type = excluded.type, id = excluded.id, source = excluded.source, at_ms = excluded.at_ms,
-    content = excluded.content;
+INSERT OR REPLACE INTO documents (document, type, id, source, at_ms, content)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6);
 
 -- name: delete
 DELETE FROM documents WHERE document = ?1;

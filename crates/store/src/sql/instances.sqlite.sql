@@ -1,7 +1,8 @@
 -- name: start
 INSERT OR IGNORE INTO instances
-    (instance, definition, process, version, state, incidents, parent, business_key, started_ms)
-VALUES (?1, ?2, ?3, ?4, 1, 0, ?5, ?6, ?7);
+    (instance, definition, process, version, state, incidents, parent, business_key, started_ms,
+    ended_ms, forget_ms)
+VALUES (?1, ?2, ?3, ?4, ?8, 0, ?5, ?6, ?7, ?9, ?10);
 
 -- name: remove
 DELETE FROM instances WHERE instance = ?1;
@@ -13,10 +14,6 @@ SELECT definition, incidents FROM instances WHERE instance = ?1 AND state = 1;
 UPDATE instances SET incidents = ?2 WHERE instance = ?1;
 
 -- name: end
-UPDATE instances SET state = ?2, ended_ms = ?3, forget_ms = ?4 WHERE instance = ?1 AND state = 1
-RETURNING definition, incidents;
-
--- name: end_again
 UPDATE instances SET state = ?2, ended_ms = ?3, forget_ms = ?4 WHERE instance = ?1;
 
 -- name: forget

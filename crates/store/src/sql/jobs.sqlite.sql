@@ -1,13 +1,11 @@
 -- name: put_ready
-INSERT OR IGNORE INTO jobs_ready (shard, type, job) VALUES (?1, ?2, ?3);
+INSERT OR REPLACE INTO jobs_ready (shard, type, job) VALUES (?1, ?2, ?3);
 
 -- name: delete_ready
 DELETE FROM jobs_ready WHERE shard = ?1 AND type = ?2 AND job = ?3;
 
 -- name: put_leased
-INSERT INTO jobs_leased (job, shard, type, deadline_ms) VALUES (?1, ?2, ?3, ?4)
-ON CONFLICT (job) DO UPDATE SET
-    shard = excluded.shard, type = excluded.type, deadline_ms = excluded.deadline_ms;
+INSERT OR REPLACE INTO jobs_leased (job, shard, type, deadline_ms) VALUES (?1, ?2, ?3, ?4);
 
 -- name: delete_leased
 DELETE FROM jobs_leased WHERE job = ?1;

@@ -1,5 +1,5 @@
 -- name: arm
-INSERT OR IGNORE INTO timers (shard, due_ms, address, id) VALUES (?1, ?2, ?3, ?4);
+INSERT OR REPLACE INTO timers (shard, due_ms, address, id) VALUES (?1, ?2, ?3, ?4);
 
 -- name: disarm
 DELETE FROM timers WHERE shard = ?1 AND due_ms = ?2 AND address = ?3 AND id = ?4;

@@ -125,9 +125,7 @@ impl<'c> Commit<'c> {
         for (block, instance) in &unit.blocks {
             self.shards.take_block.execute((block.0.cast_signed(), instance.to_i64()))?;
         }
-        for change in &unit.instances {
-            self.instances.change(change)?;
-        }
+        self.instances.change_all(&unit.instances)?;
         for row in &unit.audit {
             self.instances.append(row)?;
         }

@@ -94,6 +94,8 @@ impl Place {
             let connection = Connection::open_with_flags(&self.database, flags)?;
             connection.pragma_update(None, "synchronous", "FULL")?;
             connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+            // Only who has read something removes the log when it closes as the last one.
+            connection.pragma_query_value(None, "user_version", |_| Ok(()))?;
             Ok(connection)
         };
         checkpointer().map_err(|error| translate("open", &self.database, error))

@@ -3,7 +3,7 @@
 //! Boundary: rows of one kind at a time.
 //! Invariants: SQI-1 at the end of each transaction `counts` says what counting the active rows
 //! of `instances` would say.
-//! Read first: [`Instances::change`].   Tests: `conformance`
+//! Read first: [`Instances::change_all`].   Tests: `conformance`
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use engine::ids::{IncidentKey, InstanceKey};
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::super::statement::statements;
-use crate::unit::{IncidentRow, InstanceChange, NewAudit};
+use crate::unit::{IncidentRow, InstanceChange, InstanceState, NewAudit};
 
 /// What an instance is to `counts`: its definition and whether it has incidents.
 type Active = (i64, bool);
@@ -25,8 +25,28 @@ pub(super) struct Instances<'c> {
     counted: BTreeMap<i64, (i64, i64)>,
 }
 
+/// How an instance ends.
+#[derive(Clone, Copy)]
+struct End {
+    key: InstanceKey,
+    state: InstanceState,
+    ended_ms: i64,
+    forget_ms: i64,
+}
+
+impl End {
+    fn of(change: &InstanceChange) -> Option<Self> {
+        match *change {
+            InstanceChange::Ended { key, state, ended_ms, forget_ms } => {
+                Some(Self { key, state, ended_ms, forget_ms })
+            }
+            InstanceChange::Started { .. } | InstanceChange::Incidents { .. } => None,
+        }
+    }
+}
+
 statements!(List from "instances" {
-    start, remove, active, set_incidents, end, end_again, forget, count,
+    start, remove, active, set_incidents, end, forget, count,
 });
 statements!(Audit from "audit" { append, forget });
 statements!(Incidents from "incidents" { put, delete });
@@ -54,32 +74,38 @@ impl<'c> Instances<'c> {
         Ok(())
     }
 
-    pub(super) fn change(&mut self, change: &InstanceChange) -> rusqlite::Result<()> {
-        match change {
-            InstanceChange::Started { key, definition, .. } => {
-                if !self.start(change)? {
-                    self.remove(*key)?;
-                    self.start(change)?;
+    /// Applies changes that are sorted by instance.
+    pub(super) fn change_all(&mut self, changes: &[InstanceChange]) -> rusqlite::Result<()> {
+        let mut rest = changes.iter().peekable();
+        while let Some(change) = rest.next() {
+            match change {
+                InstanceChange::Started { key, definition, .. } => {
+                    // What ends at once is written once.
+                    let end = rest.next_if(|next| End::of(next).is_some_and(|end| end.key == *key));
+                    let end = end.and_then(End::of);
+                    if !self.start(change, end)? {
+                        self.remove(*key)?;
+                        self.start(change, end)?;
+                    }
+                    self.count((definition.to_i64(), false), i64::from(end.is_none()));
                 }
-                self.count((definition.to_i64(), false), 1);
-                Ok(())
-            }
-            InstanceChange::Incidents { key, open } => {
-                if let Some(before) = self.active(*key)? {
-                    self.count(before, -1);
-                    self.count((before.0, *open > 0), 1);
+                InstanceChange::Incidents { key, open } => {
+                    if let Some(before) = self.active(*key)? {
+                        self.count(before, -1);
+                        self.count((before.0, *open > 0), 1);
+                    }
+                    self.list.set_incidents.execute((key.to_i64(), open))?;
                 }
-                self.list.set_incidents.execute((key.to_i64(), open)).map(drop)
-            }
-            InstanceChange::Ended { key, state, ended_ms, forget_ms } => {
-                let values = (key.to_i64(), *state as u8, ended_ms, forget_ms);
-                match self.list.end.query_row(values, read_active).optional()? {
-                    Some(before) => self.count(before, -1),
-                    None => drop(self.list.end_again.execute(values)?),
+                InstanceChange::Ended { key, state, ended_ms, forget_ms } => {
+                    if let Some(before) = self.active(*key)? {
+                        self.count(before, -1);
+                    }
+                    let values = (key.to_i64(), *state as u8, ended_ms, forget_ms);
+                    self.list.end.execute(values)?;
                 }
-                Ok(())
             }
         }
+        Ok(())
     }
 
     pub(super) fn append(&mut self, row: &NewAudit) -> rusqlite::Result<()> {
@@ -121,7 +147,7 @@ impl<'c> Instances<'c> {
     }
 
     /// Inserts the row; false if there is one.
-    fn start(&mut self, change: &InstanceChange) -> rusqlite::Result<bool> {
+    fn start(&mut self, change: &InstanceChange, end: Option<End>) -> rusqlite::Result<bool> {
         let InstanceChange::Started {
             key,
             definition,
@@ -142,6 +168,9 @@ impl<'c> Instances<'c> {
             parent.map(InstanceKey::to_i64),
             business_key.as_deref(),
             started_ms,
+            end.map_or(InstanceState::Active, |end| end.state) as u8,
+            end.map(|end| end.ended_ms),
+            end.map(|end| end.forget_ms),
         ))?;
         Ok(inserted == 1)
     }
