@@ -33,6 +33,9 @@ pub struct Caller {
     /// Its call activity step.
     #[n(1)]
     pub step: StepKey,
+    /// How deep calls are nested here: 1 for the child of an instance that nobody called.
+    #[n(2)]
+    pub depth: u32,
 }
 
 /// What an instance can be told to do.

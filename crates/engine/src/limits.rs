@@ -19,6 +19,8 @@ pub struct Limits {
     pub feel_steps_max: u32,
     /// Active steps of one instance. Default 200,000.
     pub active_steps_max: u32,
+    /// Called processes inside of each other. Default 1,000.
+    pub call_depth_max: u32,
     /// Bytes, roughly, of one variable that a mapping or script makes. Default 4 MiB.
     pub variable_bytes_max: u32,
 }
@@ -30,6 +32,7 @@ impl Default for Limits {
             run_steps_max: 100_000,
             feel_steps_max: 1_000_000,
             active_steps_max: 200_000,
+            call_depth_max: 1_000,
             variable_bytes_max: 4 * 1024 * 1024,
         }
     }

@@ -60,7 +60,9 @@ fn impossible(subject: &str, state: &str, command: &str) -> Option<&'static str>
             "gone" => Some("a job that is gone has no incident; see the step"),
             _ => Some("only a failed job has an incident"),
         },
-        ("job", "FireTimer") if state == "gone" => Some("its wake-up has gone with it; see the step"),
+        ("job", "FireTimer") if state == "gone" => {
+            Some("its wake-up has gone with it; see the step")
+        }
         ("step", "Cancel" | "Continue") => match state {
             "process" | "process, incident" | "ended" => None,
             _ => Some("it is addressed to the instance"),
@@ -116,10 +118,10 @@ fn every_command_in_every_state_is_shown_or_impossible() {
     );
     let mut missing = String::new();
     let mut known = BTreeSet::new();
-    let subjects =
-        [("job", JOB_STATES, JOB_COMMANDS), ("step", STEP_STATES, STEP_COMMANDS)];
+    let subjects = [("job", JOB_STATES, JOB_COMMANDS), ("step", STEP_STATES, STEP_COMMANDS)];
     for (subject, states, commands) in subjects {
-        table += &format!("\n## A {subject}\n\n| state | command | outcome |\n| --- | --- | --- |\n");
+        table +=
+            &format!("\n## A {subject}\n\n| state | command | outcome |\n| --- | --- | --- |\n");
         for state in states {
             for command in commands {
                 known.insert((subject, *state, *command));

@@ -29,7 +29,7 @@ pub(crate) fn throw(draft: &mut Draft<'_, '_>, from: StepKey, thrown: &Thrown) {
     };
     draft.record(Event::ErrorEscalated { step: from, code: thrown.code.clone() });
     let child = draft.state.key;
-    let thrower = Caller { instance: child, step: from };
+    let thrower = Caller { instance: child, step: from, depth: draft.state.depth() };
     escalate(draft, caller, thrower, thrown);
 }
 

@@ -262,6 +262,12 @@ impl Instance {
         StepKey(self.key.0)
     }
 
+    /// How deep calls are nested: 0 if nobody called it.
+    #[must_use]
+    pub fn depth(&self) -> u32 {
+        self.caller.map_or(0, |caller| caller.depth)
+    }
+
     /// The step and its job, if the job is still there.
     #[must_use]
     pub fn job(&self, job: JobKey) -> Option<(StepKey, &Job)> {

@@ -152,7 +152,7 @@ impl World {
         let start = Start {
             element: None,
             variables: call.variables,
-            caller: Some(Caller { instance: caller, step }),
+            caller: Some(Caller { instance: caller, step, depth: self.depth(caller) + 1 }),
             origin: None,
             holds: None,
             business_key: None,
@@ -174,6 +174,10 @@ impl World {
                 self.try_tell(caller, Command::RefuseChild { step, reason });
             }
         }
+    }
+
+    fn depth(&self, instance: InstanceKey) -> u32 {
+        self.instances.get(&instance).map_or(0, |running| running.state.depth())
     }
 
     fn refusal(&self, call: &Call) -> Option<String> {

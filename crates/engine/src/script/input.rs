@@ -64,7 +64,7 @@ impl World {
         Ok(())
     }
 
-    /// Reads a line of settings: `settings turn=5 run=20 active=10 bytes=200 local=no
+    /// Reads a line of settings: `settings turn=5 run=20 active=10 depth=3 bytes=200 local=no
     /// continue=manual answers=no`.
     pub(super) fn set(&mut self, line: &str) -> Result<(), String> {
         let mut words = Words::parse(line)?;
@@ -78,6 +78,7 @@ impl World {
         number("turn", &mut self.limits.turn_steps_max)?;
         number("run", &mut self.limits.run_steps_max)?;
         number("active", &mut self.limits.active_steps_max)?;
+        number("depth", &mut self.limits.call_depth_max)?;
         number("bytes", &mut self.limits.variable_bytes_max)?;
         if let Some(local) = words.pair("local") {
             self.optimize_locally = local != "no";
@@ -225,7 +226,7 @@ impl World {
             "child-completed" => Command::CompleteChild { step, child: child(words)?, variables },
             "child-error" => {
                 let child = child(words)?;
-                let thrower = Caller { instance: child, step: StepKey(child.0) };
+                let thrower = Caller { instance: child, step: StepKey(child.0), depth: 1 };
                 let (code, message) = (words.take("the error code")?.into(), "".into());
                 Command::CatchChildError { step, child, thrower, code, message, variables }
             }

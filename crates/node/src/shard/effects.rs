@@ -217,13 +217,14 @@ impl Shard {
         let Call { step, process, version_tag, same_deployment, variables } = call;
         let Some(hot) = self.cache.get(parent) else { return Ok(()) };
         let deployment = same_deployment.then_some(hot.definition.deployment);
+        let depth = hot.state.depth() + 1;
         let found = self.callable(&process, version_tag.as_deref(), deployment);
         let started = match found {
             Ok(definition) => {
                 let start = Start {
                     element: None,
                     variables,
-                    caller: Some(Caller { instance: parent, step }),
+                    caller: Some(Caller { instance: parent, step, depth }),
                     origin: None,
                     holds: None,
                     business_key: None,

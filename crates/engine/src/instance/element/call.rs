@@ -4,6 +4,8 @@
 //! depends on what is deployed and enabled at that moment.
 //! Read first: [`enter`], then [`complete`].   Tests: tests/scenarios/call/
 
+use alloc::format;
+
 use bpmn::{CallActivity, Kind};
 use feel::Context;
 
@@ -29,6 +31,11 @@ pub(crate) fn enter(draft: &mut Draft<'_, '_>, step: StepKey, spec: &CallActivit
         Ok(process) => process,
         Err(trouble) => return incident::trouble(draft, step, &trouble),
     };
+    let depth_max = draft.stamp.limits.call_depth_max;
+    if draft.state.depth() >= depth_max {
+        let message = format!("`{process}` is not called: calls are {depth_max} deep already");
+        return incident::raise(draft, step, IncidentKind::CalledElement, &message);
+    }
     let variables = if spec.propagate_all_parent_variables {
         to_context(&variables::visible(draft.state, step))
     } else {
