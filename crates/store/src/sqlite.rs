@@ -76,7 +76,7 @@ impl Default for Options {
 ///
 /// Dropping it waits until what was accepted is written.
 pub struct Sqlite {
-    // Dropped in this order: the last connection is the writer's, which removes the log.
+    // Dropped in this order: the lock goes last.
     readers: Readers,
     writer: Writer,
     _place: Place,

@@ -77,9 +77,12 @@ impl Place {
 
     /// A connection that only reads.
     pub(super) fn open_reader(&self) -> Result<Connection, Error> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        // Whoever closes last removes the log, and must be allowed to.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let reader = || {
             let connection = Connection::open_with_flags(&self.database, flags)?;
+            connection.pragma_update(None, "query_only", true)?;
+            connection.pragma_query_value(None, "user_version", |_| Ok(()))?;
             connection.busy_timeout(std::time::Duration::from_secs(5))?;
             connection.set_prepared_statement_cache_capacity(64);
             Ok(connection)
@@ -94,8 +97,6 @@ impl Place {
             let connection = Connection::open_with_flags(&self.database, flags)?;
             connection.pragma_update(None, "synchronous", "FULL")?;
             connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-            // Only who has read something removes the log when it closes as the last one.
-            connection.pragma_query_value(None, "user_version", |_| Ok(()))?;
             Ok(connection)
         };
         checkpointer().map_err(|error| translate("open", &self.database, error))
