@@ -37,7 +37,7 @@ pub(crate) struct Draft<'a, 's> {
     pub(crate) events: Vec<Event>,
     pub(crate) effects: Vec<Effect>,
     pub(crate) work: VecDeque<Work>,
-    /// Steps entered since the instance last waited.
+    /// Steps entered without waiting.
     pub(crate) run: u32,
     /// Steps completed in this turn.
     pub(crate) completed: u32,
@@ -56,7 +56,8 @@ impl<'a, 's> Draft<'a, 's> {
         rules: &'a Rules,
         stamp: &'a mut Stamp<'s>,
     ) -> Self {
-        let (run, keys) = (state.run, state.keys);
+        let counts_on = stamp.now_ms <= state.run_until_ms;
+        let (run, keys) = (if counts_on { state.run } else { 0 }, state.keys);
         Self {
             state,
             program,

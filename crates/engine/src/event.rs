@@ -349,9 +349,12 @@ pub enum Event {
         /// The next unused key position.
         #[n(0)]
         next: u16,
-        /// Steps entered since the instance last waited; zero if it waits now.
+        /// Steps entered without waiting; see [`crate::instance::Instance::run`].
         #[n(1)]
         run: u32,
+        /// Until when they count on, milliseconds since 1970 UTC.
+        #[n(2)]
+        run_until_ms: i64,
     },
     /// The instance ended normally.
     #[n(31)]

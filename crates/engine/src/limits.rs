@@ -12,8 +12,8 @@ use crate::ids::Blocks;
 pub struct Limits {
     /// Steps that one turn enters before it lets others go first. Default 1,000.
     pub turn_steps_max: u32,
-    /// Steps that an instance enters without waiting for anything before it is stopped by an
-    /// incident, because its model loops. Default 100,000.
+    /// Steps that an instance enters without waiting for anything, or at one moment, before it is
+    /// stopped by an incident, because its model loops. Default 100,000.
     pub run_steps_max: u32,
     /// Evaluation steps of one expression. Default 1,000,000.
     pub feel_steps_max: u32,

@@ -30,6 +30,7 @@ pub fn begin(started: &Started) -> Instance {
         holds_key: started.holds_key.clone(),
         steps: BTreeMap::new(),
         run: 0,
+        run_until_ms: started.at_ms,
         started_ms: started.at_ms,
         incidents: 0,
         audited: 0,
@@ -77,9 +78,10 @@ pub fn apply(state: &mut Instance, event: &Event) {
         | Event::ChildStarted { .. }
         | Event::ChildEnded { .. } => apply_wait(state, event),
         Event::BlockTaken { block } => state.keys = KeyCursor { block: *block, next: 0 },
-        Event::TurnEnded { next, run } => {
+        Event::TurnEnded { next, run, run_until_ms } => {
             state.keys.next = *next;
             state.run = *run;
+            state.run_until_ms = *run_until_ms;
         }
         Event::InstanceCompleted => finish(state, Status::Completed),
         Event::InstanceCancelled => finish(state, Status::Cancelled),

@@ -100,6 +100,7 @@ pub(crate) fn resolve(draft: &mut Draft<'_, '_>, key: IncidentKey) -> Result<(),
     } else if waits_for_children {
         draft.work.push_back(Work::Settle(step));
     } else if kind == IncidentKind::StepLimit {
+        draft.run = 0;
         super::decide::resume(draft);
     } else if leaves && kind != IncidentKind::UnhandledError {
         super::end::complete(draft, step);

@@ -57,7 +57,8 @@ pub struct Instance {
     /// Its active steps, the root (the process itself) among them.
     #[n(10)]
     pub steps: BTreeMap<StepKey, Step>,
-    /// Steps entered since it last waited.
+    /// Steps entered without waiting. What is answered at the same moment was not waited for: a
+    /// loop over called processes or its own messages counts on.
     #[n(11)]
     pub run: u32,
     /// When it began, milliseconds since 1970 UTC.
@@ -69,6 +70,10 @@ pub struct Instance {
     /// Batches of audit records written so far.
     #[n(14)]
     pub audited: u64,
+    /// Until when `run` counts on: the moment of the last turn, or for ever while steps wait for
+    /// their turn. Milliseconds since 1970 UTC.
+    #[n(15)]
+    pub run_until_ms: i64,
     /// The step of each job, timer and incident; derived, not stored.
     #[cbor(skip)]
     pub owners: BTreeMap<u64, StepKey>,
