@@ -79,8 +79,8 @@ fn too_deep_too_wide_too_many() {
     refused(
         format!("<a{namespaces}/>").as_bytes(),
         &expect![[r#"
-        BPMN-008 1:1 more than 64 namespaces are declared
-    "#]],
+            BPMN-008 1:1 more than 32 namespaces are declared
+        "#]],
     );
 }
 

@@ -15,7 +15,7 @@ use crate::report::{Report, Spot};
 
 /// Namespace declarations that are in scope at one element. The tree copies them at each element
 /// that declares another one.
-const NAMESPACES_MAX: usize = 64;
+const NAMESPACES_MAX: usize = 32;
 
 /// Whether `text` is within `limits`; what is not is reported.
 pub(super) fn scan(text: &str, limits: &Limits, report: &mut Report<'_>) -> bool {
