@@ -2,19 +2,18 @@
 //!
 //! Boundary: validates at the edge, sends inputs to the shard, and reads lists from the store.
 //! An answer comes only after what it is based on is durable.
-//! Read first: [`Node::open`], then [`Node::publish`].
+//! Read first: [`Node::open`], then [`Node::create`].
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use engine::ids::{DefinitionKey, EntryKey, IncidentKey, InstanceKey, JobKey, ShardId, StepKey};
-use engine::instance::{Activation, Instance};
+use engine::ids::{IncidentKey, InstanceKey, ShardId, StepKey};
+use engine::instance::Instance;
 use engine::{CancelledBy, Command, Reach};
-use feel::{Context, Str, Value};
-use host::package::PackageSource;
-use store::{DocumentRow, EntryRow, EntryState, IncidentRow, InstanceFilter, InstanceRow, Store};
+use feel::Context;
+use store::{IncidentRow, InstanceFilter, InstanceRow, Store};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -22,18 +21,20 @@ use crate::audit::{self, Record};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::input::{Accepted, Created, Ended, Input, NewDocument, NewMessage, Which};
-use crate::packages::{self, Prepared};
+use crate::input::{Created, Ended, Input, Which};
 use crate::published::{Condition, Counters, Published};
 use crate::shard::{self, Settings, Surroundings};
-use crate::stream::{JobStream, WorkerRequest};
+
+mod deployments;
+mod documents;
+mod jobs;
+
+pub use documents::Publication;
 
 /// The only shard of a server on SQLite.
 const SHARD: ShardId = ShardId(1);
 /// Inputs that may wait; more are refused, so that latency stays flat under overload.
 const INPUTS_MAX: usize = 16_384;
-/// Jobs on their way to one stream.
-const STREAM_CAPACITY: usize = 512;
 
 /// What a server is opened with.
 #[derive(Debug, Clone)]
@@ -62,33 +63,22 @@ impl Options {
     }
 }
 
-/// A document to publish.
-#[derive(Debug, Clone)]
-pub struct Publication {
-    /// CloudEvents `source`, if the publisher gave one.
-    pub source: Option<String>,
-    /// CloudEvents `id`, if the publisher gave one.
-    pub id: Option<String>,
-    /// The data: an object.
-    pub data: Value,
-}
-
 /// Which instances to list.
 pub type InstanceQuery = InstanceFilter;
 
 /// A running server. Cheap to clone; the server stops with [`Node::stop`].
 #[derive(Clone)]
 pub struct Node {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
-    name: String,
-    store: Arc<dyn Store>,
+pub(crate) struct Inner {
+    pub(crate) name: String,
+    pub(crate) store: Arc<dyn Store>,
     clock: Clock,
     published: Arc<Published>,
-    shard: mpsc::Sender<Input>,
-    streams: AtomicU64,
+    pub(crate) shard: mpsc::Sender<Input>,
+    pub(crate) streams: AtomicU64,
     running: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -191,7 +181,7 @@ impl Node {
             .map_err(|_| Error::Timeout { what: "getting ready", ms })
     }
 
-    async fn ask<T>(
+    pub(crate) async fn ask<T>(
         &self,
         make: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> Input,
     ) -> Result<T, Error> {
@@ -200,221 +190,12 @@ impl Node {
         answer.await.unwrap_or(Err(Error::Unavailable { doing: "recovering" }))
     }
 
-    fn send(&self, input: Input) -> Result<(), Error> {
+    pub(crate) fn send(&self, input: Input) -> Result<(), Error> {
         self.inner.shard.try_send(input).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => Error::Overloaded,
             mpsc::error::TrySendError::Closed(_) => Error::Unavailable { doing: "stopping" },
         })
     }
-
-    // ---- documents and messages ----
-
-    /// Accepts documents of one type; each is durable when this returns (R17). A bad one refuses
-    /// only itself.
-    ///
-    /// # Errors
-    /// [`Error::UnknownType`] for all; per document [`Error::Schema`] or [`Error::Invalid`].
-    pub async fn publish(
-        &self,
-        document_type: &str,
-        publications: Vec<Publication>,
-    ) -> Result<Vec<Result<Accepted, Error>>, Error> {
-        let catalog = self.catalog();
-        let Some(known) = catalog.document_type(document_type) else {
-            return Err(unknown_type(&catalog, document_type));
-        };
-        let mut results: Vec<Option<Error>> = Vec::with_capacity(publications.len());
-        let mut documents = Vec::with_capacity(publications.len());
-        for publication in publications {
-            match self.check_document(known, publication) {
-                Ok(document) => {
-                    documents.push(document);
-                    results.push(None);
-                }
-                Err(error) => results.push(Some(error)),
-            }
-        }
-        let accepted = if documents.is_empty() {
-            Vec::new()
-        } else {
-            self.ask(|reply| Input::Publish { documents, reply }).await?
-        };
-        let mut accepted = accepted.into_iter();
-        let merged = results.into_iter().map(|refused| match refused {
-            Some(error) => Err(error),
-            None => {
-                accepted.next().ok_or(Error::Internal { detail: "an answer is missing".into() })
-            }
-        });
-        Ok(merged.collect())
-    }
-
-    fn check_document(
-        &self,
-        known: &crate::catalog::Type,
-        publication: Publication,
-    ) -> Result<NewDocument, Error> {
-        let Value::Context(content) = publication.data else {
-            let detail = format!("a document is an object, found {}", publication.data.kind_name());
-            return Err(Error::Invalid { detail });
-        };
-        let data = Value::Context(content);
-        known.schema().validate(&data).map_err(|violations| Error::Schema {
-            name: known.name.to_string(),
-            detail: violations
-                .first()
-                .map(|first| format!("at `{}`: {}", first.pointer, first.message))
-                .unwrap_or_default(),
-            violations: violations.into_iter().map(|v| (v.pointer, v.message)).collect(),
-        })?;
-        let Value::Context(content) = data else { unreachable!("it was a context above") };
-        let source = publication.source.unwrap_or_else(|| format!("/{}", self.inner.name));
-        Ok(NewDocument {
-            document_type: known.name.clone(),
-            source: source.into(),
-            id: publication.id.filter(|id| !id.is_empty()).map(Str::from),
-            content,
-        })
-    }
-
-    /// Publishes a message to waiting instances and message start events. Answers its key.
-    ///
-    /// # Errors
-    /// [`Error::Exists`] if one of the same id is still buffered.
-    pub async fn publish_message(
-        &self,
-        name: &str,
-        correlation_key: &str,
-        id: &str,
-        time_to_live_ms: i64,
-        variables: Context,
-    ) -> Result<u64, Error> {
-        if name.is_empty() {
-            return Err(Error::Invalid { detail: "a message needs a name".into() });
-        }
-        let message = NewMessage {
-            name: name.into(),
-            key: correlation_key.into(),
-            id: id.into(),
-            time_to_live_ms,
-            variables,
-        };
-        self.ask(|reply| Input::Message { message, reply }).await
-    }
-
-    /// Entries of trigger queues in a state.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub async fn entries(
-        &self,
-        state: EntryState,
-        trigger: Option<&str>,
-        after: Option<EntryKey>,
-        limit: u32,
-    ) -> Result<Vec<(EntryKey, EntryRow)>, Error> {
-        Ok(self.inner.store.entries(state, trigger, after, limit).await?)
-    }
-
-    /// One entry with its document.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`].
-    pub async fn entry(&self, key: EntryKey) -> Result<(EntryRow, Option<DocumentRow>), Error> {
-        let store = &self.inner.store;
-        let Some(row) = store.entry(key).await? else {
-            return Err(Error::not_found("entry", key.0));
-        };
-        let document = store.document(row.document).await?;
-        Ok((row, document))
-    }
-
-    /// Queues dead or parked entries again. Answers how many there were.
-    ///
-    /// # Errors
-    /// Those of the shard.
-    pub async fn replay(&self, entries: Vec<EntryKey>) -> Result<u64, Error> {
-        self.ask(|reply| Input::Replay { entries, reply }).await
-    }
-
-    /// Throws entries away that are not in process. Answers how many there were.
-    ///
-    /// # Errors
-    /// Those of the shard.
-    pub async fn discard(&self, entries: Vec<EntryKey>) -> Result<u64, Error> {
-        self.ask(|reply| Input::Discard { entries, reply }).await
-    }
-
-    // ---- deployments and processes ----
-
-    /// Checks, compiles and activates a set of packages: all of them or none.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] with all problems at once.
-    pub async fn deploy(
-        &self,
-        sources: Vec<PackageSource>,
-    ) -> Result<(Vec<DefinitionKey>, Vec<host::Diagnostic>), Error> {
-        let catalog = self.catalog();
-        self.activate(move || packages::prepare(sources, &catalog)).await
-    }
-
-    /// Compiles and activates BPMN files that belong to no package: all of them or none.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] with all problems at once.
-    pub async fn deploy_resources(
-        &self,
-        resources: Vec<(String, bytes::Bytes)>,
-    ) -> Result<(Vec<DefinitionKey>, Vec<host::Diagnostic>), Error> {
-        let catalog = self.catalog();
-        self.activate(move || packages::prepare_resources(&resources, &catalog)).await
-    }
-
-    async fn activate(
-        &self,
-        prepare: impl FnOnce() -> Result<Prepared, Error> + Send + 'static,
-    ) -> Result<(Vec<DefinitionKey>, Vec<host::Diagnostic>), Error> {
-        let prepared = tokio::task::spawn_blocking(prepare).await;
-        let mut prepared = prepared
-            .map_err(|error| Error::Internal { detail: format!("preparing broke: {error}") })??;
-        let warnings = std::mem::take(&mut prepared.warnings);
-        let prepared = Box::new(prepared);
-        let keys = self.ask(|reply| Input::Deploy { prepared, reply }).await?;
-        Ok((keys, warnings))
-    }
-
-    /// Enables one version of a process, or none (R19).
-    ///
-    /// # Errors
-    /// [`Error::NotFound`].
-    pub async fn enable(&self, process: &str, version: Option<u32>) -> Result<(), Error> {
-        let process = process.into();
-        self.ask(|reply| Input::Enable { process, version, reply }).await
-    }
-
-    /// The BPMN text of a process version.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`].
-    pub async fn resource(&self, definition: DefinitionKey) -> Result<bytes::Bytes, Error> {
-        let catalog = self.catalog();
-        let Some(known) = catalog.definitions.get(&definition) else {
-            return Err(Error::not_found("process", definition.0));
-        };
-        let found = self.inner.store.blob(&known.digest).await?;
-        found.ok_or_else(|| Error::not_found("resource", &known.resource))
-    }
-
-    /// Active instances and those with incidents, by process version.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub async fn counts(&self) -> Result<Vec<(DefinitionKey, u64, u64)>, Error> {
-        Ok(self.inner.store.counts().await?)
-    }
-
-    // ---- instances ----
 
     /// Starts an instance.
     ///
@@ -483,7 +264,11 @@ impl Node {
         self.command(instance, Command::ResolveIncident { incident }).await
     }
 
-    async fn command(&self, instance: InstanceKey, command: Command) -> Result<(), Error> {
+    pub(crate) async fn command(
+        &self,
+        instance: InstanceKey,
+        command: Command,
+    ) -> Result<(), Error> {
         self.ask(|reply| Input::Command { instance, command, reply: Some(reply) }).await
     }
 
@@ -551,122 +336,4 @@ impl Node {
     pub async fn purge(&self) -> Result<u64, Error> {
         self.ask(|reply| Input::Purge { reply }).await
     }
-
-    // ---- jobs ----
-
-    /// Opens a stream of jobs that become ready, and of those that already are.
-    ///
-    /// # Errors
-    /// [`Error::Overloaded`], [`Error::Unavailable`].
-    pub fn open_stream(&self, request: WorkerRequest) -> Result<JobStream, Error> {
-        let id = self.inner.streams.fetch_add(1, Ordering::Relaxed);
-        let (end, stream) = JobStream::open(id, request, STREAM_CAPACITY, self.inner.shard.clone());
-        self.send(Input::OpenStream(end))?;
-        Ok(stream)
-    }
-
-    /// Leases up to `most` ready jobs; waits at most `patience` for the first one.
-    ///
-    /// # Errors
-    /// [`Error::Overloaded`], [`Error::Unavailable`].
-    pub async fn activate_jobs(
-        &self,
-        request: WorkerRequest,
-        most: usize,
-        patience: Option<Duration>,
-    ) -> Result<Vec<Activation>, Error> {
-        let (reply, jobs) = oneshot::channel();
-        let wait = patience.is_some();
-        self.send(Input::Activate { request, most, wait, reply })?;
-        let answer = match patience {
-            // Giving up drops the receiver; jobs leased in that moment are given back.
-            Some(patience) => tokio::time::timeout(patience, jobs).await.unwrap_or(Ok(Vec::new())),
-            None => jobs.await,
-        };
-        // A dropped reply says that there were none.
-        Ok(answer.unwrap_or_default())
-    }
-
-    /// The worker is done.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] if the job is gone, [`Error::State`] if it has failed.
-    pub async fn complete_job(&self, job: JobKey, variables: Context) -> Result<(), Error> {
-        self.command(InstanceKey(job.0), Command::CompleteJob { job, variables }).await
-    }
-
-    /// The worker failed.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], [`Error::State`].
-    pub async fn fail_job(
-        &self,
-        job: JobKey,
-        retries: i32,
-        message: &str,
-        back_off_ms: i64,
-        variables: Context,
-    ) -> Result<(), Error> {
-        let message = message.into();
-        let command = Command::FailJob { job, retries, message, back_off_ms, variables };
-        self.command(InstanceKey(job.0), command).await
-    }
-
-    /// The worker found a business error.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], [`Error::State`].
-    pub async fn throw_error(
-        &self,
-        job: JobKey,
-        code: &str,
-        message: &str,
-        variables: Context,
-    ) -> Result<(), Error> {
-        let (code, message) = (code.into(), message.into());
-        let command = Command::ThrowError { job, code, message, variables };
-        self.command(InstanceKey(job.0), command).await
-    }
-
-    /// Sets the tries left of a job.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], [`Error::Invalid`].
-    pub async fn update_retries(&self, job: JobKey, retries: i32) -> Result<(), Error> {
-        self.command(InstanceKey(job.0), Command::UpdateRetries { job, retries }).await
-    }
-
-    /// Gives a leased job `timeout_ms` from now.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], [`Error::State`].
-    pub async fn update_timeout(&self, job: JobKey, timeout_ms: i64) -> Result<(), Error> {
-        let deadline_ms = self.now_ms().saturating_add(timeout_ms);
-        self.command(InstanceKey(job.0), Command::UpdateDeadline { job, deadline_ms }).await
-    }
-}
-
-fn unknown_type(catalog: &Catalog, name: &str) -> Error {
-    let nearest = catalog
-        .document_types
-        .keys()
-        .min_by_key(|known| distance(known.rsplit('/').next().unwrap_or(known), name))
-        .map(ToString::to_string);
-    Error::UnknownType { name: name.to_owned(), nearest }
-}
-
-/// Edit distance, for a hint.
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, a) in left.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in right.iter().enumerate() {
-            let substituted = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[right.len()]
 }

@@ -8,11 +8,15 @@
 
 mod batch;
 mod cache;
+mod delivery;
 mod deploy;
 mod dispatch;
 mod documents;
 mod effects;
 mod entries;
+mod jobs;
+mod keeper;
+mod landing;
 mod messages;
 mod requests;
 mod restore;
@@ -45,7 +49,7 @@ use entries::EntryQueue;
 use services::CallDone;
 use wakes::Wakes;
 
-pub(crate) use run::{Surroundings, start};
+pub(crate) use keeper::{Surroundings, start};
 
 /// What a shard is built with.
 #[derive(Debug, Clone)]

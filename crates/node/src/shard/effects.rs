@@ -76,20 +76,7 @@ impl Shard {
                 let command = Command::LeaveUncaught { step: thrower.step, code, message };
                 let _gone = self.tell(thrower.instance, command).await?;
             }
-            Effect::OpenIncident { incident, step, job, element, kind, message } => {
-                let Some(hot) = self.cache.get(instance) else { return Ok(()) };
-                let row = IncidentRow {
-                    instance,
-                    step,
-                    job,
-                    element: hot.definition.program.elements[element as usize].id.clone(),
-                    process: hot.state.process.clone(),
-                    kind: kind.name().into(),
-                    message,
-                    at_ms: self.now_ms,
-                };
-                self.batch.incidents.insert(incident, Some(row));
-            }
+            incident @ Effect::OpenIncident { .. } => self.open_incident(instance, incident),
             Effect::CloseIncident { incident } => {
                 self.batch.incidents.insert(incident, None);
             }
@@ -110,6 +97,24 @@ impl Shard {
             }
         }
         Ok(())
+    }
+
+    fn open_incident(&mut self, instance: InstanceKey, effect: Effect) {
+        let Effect::OpenIncident { incident, step, job, element, kind, message } = effect else {
+            return;
+        };
+        let Some(hot) = self.cache.get(instance) else { return };
+        let row = IncidentRow {
+            instance,
+            step,
+            job,
+            element: hot.definition.program.elements[element as usize].id.clone(),
+            process: hot.state.process.clone(),
+            kind: kind.name().into(),
+            message,
+            at_ms: self.now_ms,
+        };
+        self.batch.incidents.insert(incident, Some(row));
     }
 
     /// Another turn: soon, or only after this batch is durable.
@@ -202,7 +207,7 @@ impl Shard {
         };
         match taker {
             Taker::Stream(permit, request) => {
-                super::requests::keep_only(&mut activation, &request.fetch);
+                super::jobs::keep_only(&mut activation, &request.fetch);
                 self.batch.after.pushes.push((permit, activation));
             }
             Taker::Service => {
