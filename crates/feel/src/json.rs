@@ -16,6 +16,9 @@ pub use write::{to_string, write};
 /// How deep arrays and objects may be nested.
 pub const DEPTH_MAX: u32 = 128;
 
+/// How many names are remembered while reading.
+const NAMES: usize = 32;
+
 /// Why a text is not JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
@@ -41,7 +44,8 @@ impl core::error::Error for Error {}
 pub fn parse(text: &[u8]) -> Result<Value, Error> {
     let text = core::str::from_utf8(text)
         .map_err(|error| failure(error.valid_up_to(), "expected valid UTF-8"))?;
-    let mut parser = Parser { text, bytes: text.as_bytes(), at: 0, depth: 0 };
+    let mut parser =
+        Parser { text, bytes: text.as_bytes(), at: 0, depth: 0, names: [const { None }; NAMES] };
     parser.skip_space();
     let value = parser.value()?;
     parser.skip_space();
@@ -60,6 +64,8 @@ struct Parser<'a> {
     bytes: &'a [u8],
     at: usize,
     depth: u32,
+    /// Names read lately, by a hash: the objects of an array share theirs.
+    names: [Option<Str>; NAMES],
 }
 
 impl<'a> Parser<'a> {
@@ -145,7 +151,7 @@ impl<'a> Parser<'a> {
             if self.peek() != Some(b'"') {
                 return self.wrong("expected a name in double quotes");
             }
-            let name = self.string()?;
+            let name = self.name()?;
             self.skip_space();
             if self.peek() != Some(b':') {
                 return self.wrong("expected `:`");
@@ -207,6 +213,28 @@ impl<'a> Parser<'a> {
         }
         self.digits();
         Ok(())
+    }
+
+    /// Reads the name of an entry; the opening quote is next.
+    fn name(&mut self) -> Result<Str, Error> {
+        let start = self.at + 1;
+        let rest = &self.bytes[start..];
+        let length = rest.iter().take(32).position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
+        let Some(length) = length.filter(|length| rest[*length] == b'"') else {
+            return self.string();
+        };
+        let text = &self.text[start..start + length];
+        self.at = start + length + 1;
+        let ends = rest[0].wrapping_mul(7) ^ rest[length.saturating_sub(1)].wrapping_mul(31);
+        let known = &mut self.names[(usize::from(ends) ^ length) % NAMES];
+        if let Some(name) = known
+            && **name == *text
+        {
+            return Ok(name.clone());
+        }
+        let name = Str::from(text);
+        *known = Some(name.clone());
+        Ok(name)
     }
 
     /// Reads a string; the opening quote is next.

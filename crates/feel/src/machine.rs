@@ -20,7 +20,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::code::{Code, Lambda, Slot};
+use crate::code::{Code, Lambda, Member, Slot};
 use crate::expression::{Environment, Scope, Warning, WarningKind};
 use crate::function::Function;
 use crate::value::{Context, Range, Str, Value};
@@ -186,11 +186,60 @@ impl<'a> Machine<'a> {
 
     pub(crate) fn eval(&mut self, code: &'a Code) -> Outcome<Ref<'a>> {
         self.charge(1)?;
+        match self.peek(code) {
+            Some(value) => Ok(Ref::Borrowed(value)),
+            None => self.eval_deeper(code),
+        }
+    }
+
+    /// The value of a literal, a name or a path, if it exists and can be read in place. Most
+    /// operands are such, and reading them needs neither a copy nor a deeper call.
+    #[inline]
+    pub(crate) fn peek(&self, code: &'a Code) -> Option<&'a Value> {
         match code {
-            Code::Constant(value) => Ok(Ref::Borrowed(value)),
-            Code::Variable(name) => Ok(self.variable(name)),
-            Code::Slot(slot) => Ok(self.slot(*slot)),
-            _ => self.eval_deeper(code),
+            Code::Constant(value) => Some(value),
+            Code::Variable(name) => self.scope.get(name),
+            Code::Slot(slot) => self.peek_slot(*slot),
+            Code::Path(path) => {
+                let mut current = match &path.0 {
+                    Code::Variable(name) => self.scope.get(name)?,
+                    Code::Slot(slot) => self.peek_slot(*slot)?,
+                    _ => return None,
+                };
+                for name in &path.1 {
+                    current = current.as_context()?.get(name)?;
+                }
+                Some(current)
+            }
+            Code::Member(member) => self.peek_member(member),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    fn peek_slot(&self, slot: Slot) -> Option<&'a Value> {
+        match slot {
+            Slot::Local(position) => match self.locals.get(position as usize)? {
+                Ref::Borrowed(value) => Some(value),
+                Ref::Owned(_) => None,
+            },
+            Slot::Captured(position) => self.captured.get(position as usize),
+            Slot::Itself => None,
+        }
+    }
+
+    fn peek_member(&self, member: &'a Member) -> Option<&'a Value> {
+        for slot in &member.items {
+            if let Value::Context(context) = self.peek_slot(*slot)?
+                && let Some(value) = context.get(&member.name)
+            {
+                return Some(value);
+            }
+        }
+        match &member.otherwise {
+            Code::Variable(name) => self.scope.get(name),
+            Code::Slot(slot) => self.peek_slot(*slot),
+            _ => None,
         }
     }
 
@@ -268,6 +317,7 @@ impl<'a> Machine<'a> {
         }
     }
 
+    #[inline(never)]
     fn list(&mut self, items: &'a [Code]) -> Outcome<Ref<'a>> {
         let mut values = Vec::with_capacity(items.len());
         for item in items {
@@ -276,6 +326,7 @@ impl<'a> Machine<'a> {
         self.built(Value::from(values)).map(Ref::Owned)
     }
 
+    #[inline(never)]
     fn context(&mut self, entries: &'a [(Str, Code)]) -> Outcome<Ref<'a>> {
         let bottom = self.locals.len();
         let mut values = Vec::with_capacity(entries.len());
@@ -296,6 +347,7 @@ impl<'a> Machine<'a> {
         self.built(Value::Context(Context::new(values))).map(Ref::Owned)
     }
 
+    #[inline(never)]
     fn range(&mut self, range: &'a crate::code::RangeCode) -> Outcome<Ref<'a>> {
         let start = self.eval(&range.start)?.into_value();
         let end = self.eval(&range.end)?.into_value();
@@ -332,6 +384,7 @@ impl<'a> Machine<'a> {
         Ok(Ref::Owned(if unknown { Value::Null } else { Value::Boolean(!decisive) }))
     }
 
+    #[inline(never)]
     fn conditional(&mut self, parts: &'a [Code; 3]) -> Outcome<Ref<'a>> {
         let [condition, then, otherwise] = parts;
         let value = self.eval(condition)?;
@@ -348,6 +401,7 @@ impl<'a> Machine<'a> {
         }
     }
 
+    #[inline(never)]
     fn function(&mut self, lambda: &'a alloc::sync::Arc<Lambda>) -> Outcome<Ref<'a>> {
         let captured = lambda.captures.iter().map(|slot| self.slot(*slot).into_value()).collect();
         self.built(Value::Function(Function::new(lambda.clone(), captured))).map(Ref::Owned)

@@ -20,6 +20,7 @@ fn text_round_trips() {
         "[1,-2,0.1,1E+50]",
         "{\"a\":{\"b\":[1,{\"c\":null}]},\"d\":\"\"}",
         "12345678901234567890123456789.01",
+        "-9223372036854775808",
     ] {
         let value = parse(text.as_bytes()).expect("JSON");
         assert_eq!(to_string(&value), text);

@@ -25,7 +25,10 @@ pub fn write(value: &Value, out: &mut String) {
         Value::Null | Value::Function(_) => out.push_str("null"),
         Value::Boolean(true) => out.push_str("true"),
         Value::Boolean(false) => out.push_str("false"),
-        Value::Number(number) => display(number, out),
+        Value::Number(number) => match number.to_i64() {
+            Some(integer) => write_integer(integer, out),
+            None => display(number, out),
+        },
         Value::String(text) => write_string(text, out),
         Value::List(list) => {
             out.push('[');
@@ -56,6 +59,25 @@ pub fn write(value: &Value, out: &mut String) {
         Value::MonthsDuration(duration) => quoted(duration, out),
         Value::Range(range) => write_string(&range_text(range), out),
     }
+}
+
+/// Formatting through `core::fmt` takes several times as long.
+fn write_integer(value: i64, out: &mut String) {
+    let mut digits = [b'0'; 20];
+    let mut at = digits.len();
+    let mut rest = value.unsigned_abs();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if value < 0 {
+        out.push('-');
+    }
+    out.extend(digits[at..].iter().map(|digit| char::from(*digit)));
 }
 
 fn display(value: &dyn core::fmt::Display, out: &mut String) {

@@ -14,6 +14,7 @@ use crate::temporal::{DaysDuration, MonthsDuration};
 use crate::value::{Number, Rounding, Value};
 
 impl<'a> Machine<'a> {
+    #[inline(never)]
     pub(super) fn arithmetic(
         &mut self,
         first: &'a Code,
@@ -21,8 +22,17 @@ impl<'a> Machine<'a> {
     ) -> Outcome<Ref<'a>> {
         let mut left = self.eval(first)?;
         for (operator, code) in rest {
-            let right = self.eval(code)?;
-            left = Ref::Owned(self.operate(*operator, left.value(), right.value())?);
+            let result = match self.peek(code) {
+                Some(right) => {
+                    self.charge(1)?;
+                    self.operate(*operator, left.value(), right)?
+                }
+                None => {
+                    let right = self.eval(code)?;
+                    self.operate(*operator, left.value(), right.value())?
+                }
+            };
+            left = Ref::Owned(result);
         }
         Ok(left)
     }
@@ -82,6 +92,7 @@ impl<'a> Machine<'a> {
         Value::Null
     }
 
+    #[inline(never)]
     pub(super) fn negate(&mut self, code: &'a Code) -> Outcome<Ref<'a>> {
         let value = self.eval(code)?;
         let negated = match value.value() {

@@ -19,9 +19,17 @@ impl<'a> Machine<'a> {
         left: &'a Code,
         right: &'a Code,
     ) -> Outcome<Ref<'a>> {
-        let left = self.eval(left)?;
-        let right = self.eval(right)?;
-        let truth = self.holds(operator, left.value(), right.value())?;
+        let truth = match (self.peek(left), self.peek(right)) {
+            (Some(left), Some(right)) => {
+                self.charge(2)?;
+                self.holds(operator, left, right)?
+            }
+            _ => {
+                let left = self.eval(left)?;
+                let right = self.eval(right)?;
+                self.holds(operator, left.value(), right.value())?
+            }
+        };
         Ok(Ref::Owned(truth.map_or(Value::Null, Value::Boolean)))
     }
 
@@ -53,6 +61,7 @@ impl<'a> Machine<'a> {
     }
 
     /// Equality that pays for large values.
+    #[inline]
     pub(crate) fn equal(&mut self, left: &Value, right: &Value) -> Outcome<Option<bool>> {
         if matches!(left, Value::List(_) | Value::Context(_) | Value::Range(_) | Value::String(_)) {
             self.charge(left.weight().min(right.weight()) / 2)?;
@@ -60,6 +69,7 @@ impl<'a> Machine<'a> {
         Ok(equal(left, right))
     }
 
+    #[inline(never)]
     pub(super) fn between(&mut self, operands: &'a [Code; 3]) -> Outcome<Ref<'a>> {
         let [value, low, high] = operands;
         let value = self.eval(value)?;

@@ -10,6 +10,7 @@ use crate::machine::{Machine, NULL, Outcome, Ref};
 use crate::value::{Number, Value};
 
 impl<'a> Machine<'a> {
+    #[inline(never)]
     pub(super) fn filter(&mut self, list: &'a Code, condition: &'a Code) -> Outcome<Ref<'a>> {
         let base = self.eval(list)?;
         if let Code::Constant(Value::Number(position)) = condition {

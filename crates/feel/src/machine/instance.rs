@@ -8,6 +8,7 @@ use crate::machine::{Machine, Outcome, Ref};
 use crate::value::Value;
 
 impl<'a> Machine<'a> {
+    #[inline(never)]
     pub(super) fn instance_of(&mut self, code: &'a Code, wanted: &Type) -> Outcome<Ref<'a>> {
         let value = self.eval(code)?;
         self.charge(value.value().weight() / 8)?;

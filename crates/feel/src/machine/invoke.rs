@@ -21,6 +21,7 @@ pub(super) const COSTLY_STEPS: u64 = 64;
 const DEPTH_OF_BODY: u32 = 4;
 
 impl<'a> Machine<'a> {
+    #[inline(never)]
     pub(super) fn call(&mut self, call: &'a Call) -> Outcome<Ref<'a>> {
         let warnings = self.warnings_count();
         let result = match &*call.arguments {
@@ -84,6 +85,7 @@ impl<'a> Machine<'a> {
         Value::Null
     }
 
+    #[inline(never)]
     pub(super) fn invoke(&mut self, invoke: &'a Invoke) -> Outcome<Ref<'a>> {
         let callee = match &invoke.callee {
             Code::Variable(name) => match self.scope.get(name) {

@@ -35,6 +35,7 @@ enum Work<'a, 'w> {
 }
 
 impl<'a> Machine<'a> {
+    #[inline(never)]
     pub(super) fn for_loop(&mut self, code: &'a For) -> Outcome<Ref<'a>> {
         let bottom = self.locals.len();
         self.locals.push(Ref::Owned(Value::from(Vec::new())));
@@ -52,6 +53,7 @@ impl<'a> Machine<'a> {
         self.built(Value::from(results)).map(Ref::Owned)
     }
 
+    #[inline(never)]
     pub(super) fn quantified(&mut self, code: &'a Quantified) -> Outcome<Ref<'a>> {
         let bottom = self.locals.len();
         let (mut unknown, mut decided) = (false, false);

@@ -13,6 +13,7 @@ use crate::temporal::DaysDuration;
 use crate::value::{Number, Str, Value};
 
 impl<'a> Machine<'a> {
+    #[inline(never)]
     pub(super) fn path(&mut self, base: &'a Code, names: &'a [Str]) -> Outcome<Ref<'a>> {
         let mut current = self.eval(base)?;
         for name in names {
@@ -76,6 +77,7 @@ impl<'a> Machine<'a> {
     }
 
     /// A name inside a filter.
+    #[inline(never)]
     pub(super) fn member(&mut self, member: &'a Member) -> Outcome<Ref<'a>> {
         for slot in &member.items {
             match self.slot(*slot) {

@@ -12,6 +12,7 @@ use crate::machine::{Machine, Outcome, Ref};
 use crate::value::Value;
 
 impl<'a> Machine<'a> {
+    #[inline(never)]
     pub(super) fn is_in(&mut self, value: &'a Code, tests: &'a Tests) -> Outcome<Ref<'a>> {
         let value = self.eval(value)?;
         let outer = self.input.replace(value);

@@ -2,8 +2,8 @@
 //!
 //! Boundary: representation, lookup and changed copies; FEEL's semantics of contexts live in the
 //! evaluator.
-//! Invariants: names are unique; above [`INDEX_MIN`] entries a sorted index answers lookups in
-//! logarithmic time, whatever the names are (an attacker cannot choose slow ones).
+//! Invariants: names are unique; from [`INDEX_MIN`] entries on an index answers lookups in constant
+//! time, and in logarithmic time if somebody chooses names whose hashes collide.
 //! Read first: [`Context`], then [`ContextBuilder`].
 
 use alloc::boxed::Box;
@@ -16,20 +16,53 @@ use crate::value::{Str, Value};
 /// From this number of entries on, a lookup uses the index instead of comparing in order.
 const INDEX_MIN: usize = 20;
 
-/// Names and their values, in the order of insertion; looked up by name in logarithmic time.
+/// Names and their values, in the order of insertion; looked up by name in constant time.
 #[derive(Debug, Clone)]
 pub struct Context(Arc<ContextData>);
 
 #[derive(Debug)]
 struct ContextData {
     entries: Vec<(Str, Value)>,
-    /// (hash of the name, position), sorted by hash and then by name; empty for few entries.
-    index: Index,
+    /// Absent for few entries.
+    index: Option<Index>,
     depth: u32,
     weight: u64,
 }
 
-type Index = Box<[(u32, u32)]>;
+/// Finds names among many.
+#[derive(Debug)]
+struct Index {
+    /// (hash of the name, position), sorted by hash and then by name.
+    sorted: Box<[(u32, u32)]>,
+    /// Where the entries of each bucket begin in `sorted`; as many buckets as entries, by the
+    /// high bits of the hash, and one end.
+    starts: Box<[u32]>,
+}
+
+impl Index {
+    fn new(sorted: Vec<(u32, u32)>) -> Self {
+        let mut starts = alloc::vec![0u32; sorted.len() + 1];
+        for (hash, _) in &sorted {
+            starts[bucket(*hash, sorted.len()) + 1] += 1;
+        }
+        for at in 1..starts.len() {
+            starts[at] += starts[at - 1];
+        }
+        Self { sorted: sorted.into(), starts: starts.into() }
+    }
+
+    #[inline]
+    fn bucket(&self, hash: u32) -> core::ops::Range<usize> {
+        let bucket = bucket(hash, self.sorted.len());
+        self.starts[bucket] as usize..self.starts[bucket + 1] as usize
+    }
+}
+
+/// Which of so many buckets a hash falls into; larger hashes never into earlier ones.
+#[inline]
+fn bucket(hash: u32, buckets: usize) -> usize {
+    ((u64::from(hash) * buckets as u64) >> 32) as usize
+}
 
 /// Collects entries for a [`Context`].
 #[derive(Debug, Default)]
@@ -178,22 +211,26 @@ impl Context {
     #[inline]
     fn position(&self, name: &str) -> Option<usize> {
         let entries = &self.0.entries;
-        if self.0.index.is_empty() {
+        let Some(index) = &self.0.index else {
             return entries.iter().position(|(known, _)| **known == *name);
-        }
+        };
         let wanted = hash(name);
-        self.0
-            .index
+        let bucket = &index.sorted[index.bucket(wanted)];
+        if let [(hash, position)] = bucket {
+            let position = *position as usize;
+            return (*hash == wanted && *entries[position].0 == *name).then_some(position);
+        }
+        bucket
             .binary_search_by(|(hash, position)| {
                 hash.cmp(&wanted).then_with(|| (*entries[*position as usize].0).cmp(name))
             })
             .ok()
-            .map(|found| self.0.index[found].1 as usize)
+            .map(|found| bucket[found].1 as usize)
     }
 }
 
 /// Removes replaced entries and builds the index.
-fn unique(mut entries: Vec<(Str, Value)>) -> (Vec<(Str, Value)>, Index) {
+fn unique(mut entries: Vec<(Str, Value)>) -> (Vec<(Str, Value)>, Option<Index>) {
     if entries.len() < INDEX_MIN {
         let mut kept = 0;
         while kept < entries.len() {
@@ -207,7 +244,7 @@ fn unique(mut entries: Vec<(Str, Value)>) -> (Vec<(Str, Value)>, Index) {
                 None => kept += 1,
             }
         }
-        return (entries, Box::default());
+        return (entries, None);
     }
     let mut index = sorted_index(&entries);
     let doubled = index.windows(2).any(|pair| same_name(&entries, pair[0], pair[1]));
@@ -232,9 +269,9 @@ fn unique(mut entries: Vec<(Str, Value)>) -> (Vec<(Str, Value)>, Index) {
         index = sorted_index(&entries);
     }
     if entries.len() < INDEX_MIN {
-        return (entries, Box::default());
+        return (entries, None);
     }
-    (entries, index.into())
+    (entries, Some(Index::new(index)))
 }
 
 fn sorted_index(entries: &[(Str, Value)]) -> Vec<(u32, u32)> {
@@ -264,7 +301,10 @@ fn hash(name: &str) -> u32 {
     for byte in name.bytes() {
         hash = (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
     }
-    hash
+    // The last bytes have to reach the high bits, which decide the place in the index.
+    hash ^= hash >> 16;
+    hash = hash.wrapping_mul(0x85eb_ca6b);
+    hash ^ hash >> 13
 }
 
 impl Default for Context {
