@@ -231,7 +231,7 @@ fn finish(mut draft: Draft<'_, '_>, activation: Option<Activation>) -> Decision 
         }
     }
     let next = draft.keys.next;
-    let run = if draft.halted { 0 } else { draft.run };
+    let run = draft.run;
     let run_until_ms = if deferred { i64::MAX } else { draft.stamp.now_ms };
     if !draft.events.is_empty() && draft.state.status == Status::Active {
         draft.record(Event::TurnEnded { next, run, run_until_ms });
