@@ -18,8 +18,12 @@ use crate::tree::Tree;
 const BOOK: &str = "docs/src/errors";
 
 /// What the families are about, for the headings of the book.
-const FAMILIES: &[(&str, &str)] =
-    &[("BPMN", "Process models"), ("NODE", "The running server"), ("PKG", "Packages")];
+const FAMILIES: &[(&str, &str)] = &[
+    ("API", "Requests"),
+    ("BPMN", "Process models"),
+    ("NODE", "The running server"),
+    ("PKG", "Packages"),
+];
 
 /// Prints every code with its title and whether it has a page.
 ///

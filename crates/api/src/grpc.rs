@@ -1,6 +1,95 @@
-//! The gRPC face.
+//! The gRPC face: the gateway that workers and clients of Camunda 8 speak.
 //!
-//! Boundary: only translates between wire messages and operations.
-//! Read first: [`wire`].
+//! Boundary: only translates between wire messages and the node. A method that has no handler
+//! answers UNIMPLEMENTED.
+//! Read first: [`routes`], then [`wire`].
 
+mod health;
+mod instances;
+mod jobs;
+mod refusal;
+mod resources;
+mod topology;
 pub mod wire;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use futures_util::Stream;
+use node::Node;
+use prost::Message;
+use tonic::{Request, Response, Status};
+
+use wire::Routes;
+
+/// What handlers work with.
+#[derive(Debug, Clone)]
+pub(crate) struct Face {
+    node: Node,
+    address: SocketAddr,
+}
+
+/// The handlers of the gateway on `node`, which is reached at `address`.
+pub(crate) fn routes(node: Node, address: SocketAddr) -> Routes {
+    let table = Table { routes: Routes::default(), face: Arc::new(Face { node, address }) };
+    let table = table
+        .unary("/grpc.health.v1.Health/Check", health::check)
+        .unary("/gateway_protocol.Gateway/Topology", topology::topology)
+        .unary("/gateway_protocol.Gateway/DeployResource", resources::deploy)
+        .unary("/gateway_protocol.Gateway/DeployProcess", resources::deploy_processes)
+        .unary("/gateway_protocol.Gateway/CreateProcessInstance", instances::create)
+        .unary(
+            "/gateway_protocol.Gateway/CreateProcessInstanceWithResult",
+            instances::create_with_result,
+        )
+        .unary("/gateway_protocol.Gateway/CancelProcessInstance", instances::cancel)
+        .unary("/gateway_protocol.Gateway/SetVariables", instances::set_variables)
+        .unary("/gateway_protocol.Gateway/ResolveIncident", instances::resolve)
+        .unary("/gateway_protocol.Gateway/PublishMessage", instances::publish)
+        .unary("/gateway_protocol.Gateway/CompleteJob", jobs::complete)
+        .unary("/gateway_protocol.Gateway/FailJob", jobs::fail)
+        .unary("/gateway_protocol.Gateway/ThrowError", jobs::throw_error)
+        .unary("/gateway_protocol.Gateway/UpdateJobRetries", jobs::update_retries)
+        .unary("/gateway_protocol.Gateway/UpdateJobTimeout", jobs::update_timeout)
+        .streaming("/gateway_protocol.Gateway/ActivateJobs", jobs::activate)
+        .streaming("/gateway_protocol.Gateway/StreamActivatedJobs", jobs::stream);
+    table.routes
+}
+
+struct Table {
+    routes: Routes,
+    face: Arc<Face>,
+}
+
+impl Table {
+    fn unary<M, R, F, W>(self, path: &'static str, call: F) -> Self
+    where
+        M: Message + Default,
+        R: Message,
+        F: Fn(Arc<Face>, M) -> W + Send + Sync + 'static,
+        W: Future<Output = Result<R, Status>> + Send + 'static,
+    {
+        let face = Arc::clone(&self.face);
+        let routes = self.routes.unary(path, move |request: Request<M>| {
+            let answer = call(Arc::clone(&face), request.into_inner());
+            async move { answer.await.map(Response::new) }
+        });
+        Self { routes, face: self.face }
+    }
+
+    fn streaming<M, R, S, F, W>(self, path: &'static str, call: F) -> Self
+    where
+        M: Message + Default,
+        R: Message,
+        S: Stream<Item = Result<R, Status>> + Send + 'static,
+        F: Fn(Arc<Face>, M) -> W + Send + Sync + 'static,
+        W: Future<Output = Result<S, Status>> + Send + 'static,
+    {
+        let face = Arc::clone(&self.face);
+        let routes = self.routes.streaming(path, move |request: Request<M>| {
+            let answer = call(Arc::clone(&face), request.into_inner());
+            async move { answer.await.map(Response::new) }
+        });
+        Self { routes, face: self.face }
+    }
+}

@@ -19,7 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("host", &["feel"]),
     ("node", &["host", "store", "engine", "bpmn", "feel"]),
     ("sim", &["node", "store", "engine", "feel"]),
-    ("api", &["node", "proto", "engine", "feel"]),
+    ("api", &["node", "host", "store", "proto", "engine", "feel"]),
     ("pointsman", &["api", "node", "host", "store", "engine", "bpmn", "feel", "proto"]),
     ("xtask", &[]),
 ];

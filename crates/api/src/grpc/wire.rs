@@ -20,8 +20,9 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
+
+use crate::accept::accept;
 
 pub use self::routes::Routes;
 
@@ -98,43 +99,19 @@ impl Server {
     pub async fn serve(
         self: Arc<Self>,
         listener: TcpListener,
-        mut stop: watch::Receiver<bool>,
+        stop: watch::Receiver<bool>,
     ) -> Result<(), Error> {
-        let permits = Arc::new(Semaphore::new(self.limits.connections));
-        let mut connections = JoinSet::new();
-        loop {
-            let permit = tokio::select! {
-                Ok(permit) = Arc::clone(&permits).acquire_owned() => permit,
-                () = stopped(&mut stop) => break,
-            };
-            let (socket, peer) = tokio::select! {
-                accepted = listener.accept() => match accepted {
-                    Ok(accepted) => accepted,
-                    Err(error) if is_passing(&error) => {
-                        tracing::warn!(%error, "connection not accepted");
-                        tokio::time::sleep(Duration::from_millis(20)).await;
-                        continue;
-                    }
-                    Err(error) => return Err(Error::Accept(error)),
-                },
-                () = stopped(&mut stop) => break,
-            };
-            while connections.try_join_next().is_some() {}
-            let served = Arc::clone(&self).serve_connection(without_delay(socket), stop.clone());
-            connections.spawn(async move {
-                let _permit = permit;
+        let (connections, drain) = (self.limits.connections, self.limits.drain);
+        let stopping = stop.clone();
+        let serve = |socket: TcpStream| {
+            let served = Arc::clone(&self).serve_connection(socket, stop.clone());
+            async move {
                 if let Err(error) = served.await {
-                    tracing::debug!(%peer, %error, "connection ended");
+                    tracing::debug!(%error, "connection ended");
                 }
-            });
-        }
-        drop(listener);
-        let drained = async { while connections.join_next().await.is_some() {} };
-        if tokio::time::timeout(self.limits.drain, drained).await.is_err() {
-            tracing::warn!(connections = connections.len(), "calls cut off by the stop");
-        }
-        connections.shutdown().await;
-        Ok(())
+            }
+        };
+        accept(listener, connections, drain, stopping, serve).await.map_err(Error::Accept)
     }
 
     /// Serves one connection until the peer closes it, or until `stop` says true and its calls
@@ -152,33 +129,6 @@ impl Server {
     {
         connection::serve(self, io, stop).await
     }
-}
-
-/// Waits until `stop` says true, or until nobody is left who could say it.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // An error means that the sender is gone: nobody can wait for a drain any more.
-    let _ = stop.wait_for(|stop| *stop).await;
-}
-
-/// Replies are small and many: each batch leaves at once.
-fn without_delay(socket: TcpStream) -> TcpStream {
-    if let Err(error) = socket.set_nodelay(true) {
-        tracing::debug!(%error, "no-delay not set");
-    }
-    socket
-}
-
-/// Failures of one connection, or of a moment, after which the listener is still good.
-fn is_passing(error: &io::Error) -> bool {
-    const TOO_MANY_FILES: [i32; 2] = [23, 24];
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::Interrupted
-            | io::ErrorKind::OutOfMemory
-    ) || error.raw_os_error().is_some_and(|code| TOO_MANY_FILES.contains(&code))
 }
 
 #[cfg(test)]

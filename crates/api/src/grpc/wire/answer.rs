@@ -20,7 +20,7 @@ use tonic::Status;
 
 use super::connection::Peer;
 use super::routes::{Many, Single, Source};
-use super::stopped;
+use crate::accept::stopped;
 
 /// Answers up to this size are handed over whole; h2 sends them as the window allows.
 const SMALL: usize = 16 << 10;

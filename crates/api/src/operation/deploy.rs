@@ -1,0 +1,65 @@
+//! Deploys packages, or single resources.
+//!
+//! Boundary: reads archives within limits, off the connection's task; the rest is the node's.
+//! Read first: [`archives`].
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use engine::ids::DefinitionKey;
+use host::package::{Limits, PackageSource};
+use node::{Definition, Node};
+
+use crate::problem::Problem;
+
+/// What a deployment brought.
+#[derive(Debug)]
+pub(crate) struct Deployed {
+    /// The deployment's key; 0 if nothing was new and nothing is known.
+    pub(crate) deployment: u64,
+    /// The process versions, new ones and those that were there already.
+    pub(crate) processes: Vec<Arc<Definition>>,
+    /// What works, but probably not as meant.
+    pub(crate) warnings: Vec<host::Diagnostic>,
+}
+
+/// Deploys the packages of named archives: all of them or none.
+pub(crate) async fn archives(
+    node: &Node,
+    archives: Vec<(String, Bytes)>,
+) -> Result<Deployed, Problem> {
+    let read = tokio::task::spawn_blocking(move || read(&archives)).await;
+    let sources = read.map_err(|error| node::Error::Internal {
+        detail: format!("reading the archives broke: {error}"),
+    })??;
+    let (keys, warnings) = node.deploy(sources).await?;
+    Ok(describe(node, &keys, warnings))
+}
+
+/// Deploys BPMN files that belong to no package: all of them or none.
+pub(crate) async fn resources(
+    node: &Node,
+    resources: Vec<(String, Bytes)>,
+) -> Result<Deployed, Problem> {
+    let (keys, warnings) = node.deploy_resources(resources).await?;
+    Ok(describe(node, &keys, warnings))
+}
+
+fn read(archives: &[(String, Bytes)]) -> Result<Vec<PackageSource>, node::Error> {
+    let (mut sources, mut problems) = (Vec::new(), Vec::new());
+    for (name, bytes) in archives {
+        match PackageSource::read_archive(bytes, &Limits::default()) {
+            Ok(source) => sources.push(source),
+            Err(found) => problems.extend(found.into_iter().map(|one| one.in_package(name))),
+        }
+    }
+    if problems.is_empty() { Ok(sources) } else { Err(node::Error::Refused { problems }) }
+}
+
+fn describe(node: &Node, keys: &[DefinitionKey], warnings: Vec<host::Diagnostic>) -> Deployed {
+    let catalog = node.catalog();
+    let known = keys.iter().filter_map(|key| catalog.definitions.get(key).cloned());
+    let processes: Vec<_> = known.collect();
+    let deployment = processes.iter().map(|known| known.deployment).max().unwrap_or(0);
+    Deployed { deployment, processes, warnings }
+}

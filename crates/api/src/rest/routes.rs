@@ -1,0 +1,115 @@
+//! Which handler answers which method and path.
+//!
+//! Boundary: the table only; the same paths stand in `openapi.json`, which a test compares.
+//! Read first: [`table`].
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::middleware::from_fn;
+use axum::routing::{MethodRouter, get, post, put};
+use http::{Method, Uri};
+
+use super::{
+    Face, deployments, documents, guard, health, incidents, instances, messages, metrics, openapi,
+    packages, processes, queues,
+};
+use crate::problem::{Kind, Problem};
+
+/// Every method and path with its handler.
+pub(super) fn table() -> Vec<(&'static str, &'static str, MethodRouter<Face>)> {
+    vec![
+        ("post", "/api/documents/{*type}", post(documents::publish)),
+        ("post", "/api/deployments", post(deployments::deploy)),
+        ("get", "/api/packages", get(packages::list)),
+        ("get", "/api/packages/{name}", get(packages::show)),
+        ("get", "/api/processes", get(processes::list)),
+        ("get", "/api/processes/{id}", get(processes::show)),
+        ("put", "/api/processes/{id}/enabled", put(processes::enable)),
+        ("get", "/api/processes/{id}/versions/{version}/xml", get(processes::xml)),
+        ("get", "/api/instances", get(instances::list)),
+        ("post", "/api/instances", post(instances::start)),
+        ("get", "/api/instances/{key}", get(instances::show)),
+        ("get", "/api/instances/{key}/log", get(instances::log)),
+        ("post", "/api/instances/{key}/cancel", post(instances::cancel)),
+        ("post", "/api/instances/{key}/retry", post(instances::retry)),
+        ("put", "/api/instances/{key}/variables", put(instances::set_variables)),
+        ("get", "/api/incidents", get(incidents::list)),
+        ("post", "/api/incidents/{key}/resolve", post(incidents::resolve)),
+        ("get", "/api/queues", get(queues::list)),
+        ("get", "/api/queues/{entry}", get(queues::show)),
+        ("post", "/api/queues/replay", post(queues::replay)),
+        ("post", "/api/queues/discard", post(queues::discard)),
+        ("post", "/api/messages", post(messages::publish)),
+        ("get", "/health/live", get(health::live)),
+        ("get", "/health/ready", get(health::ready)),
+        ("get", "/metrics", get(metrics::show)),
+        ("get", "/openapi.json", get(openapi::show)),
+        ("get", "/v2/topology", get(health::topology)),
+        ("get", "/v2/status", get(health::status)),
+    ]
+}
+
+/// The router of all handlers, behind the guard against other sites.
+pub(super) fn router(face: Face) -> Router {
+    let routes = table().into_iter();
+    let router =
+        routes.fold(Router::new(), |router, (_, path, handler)| router.route(path, handler));
+    router
+        .fallback(unknown)
+        .method_not_allowed_fallback(not_allowed)
+        .layer(from_fn(guard::check))
+        .with_state(face)
+}
+
+async fn unknown(uri: Uri) -> Problem {
+    let detail = format!("there is nothing at `{}`", uri.path());
+    let hint = "GET /openapi.json lists the addresses";
+    Problem::new("API-003", Kind::NotFound, StatusCode::NOT_FOUND, detail, hint)
+}
+
+async fn not_allowed(method: Method, uri: Uri) -> Problem {
+    let detail = format!("`{}` does not take {method}", uri.path());
+    let hint = "GET /openapi.json lists the methods";
+    Problem::new("API-004", Kind::Invalid, StatusCode::METHOD_NOT_ALLOWED, detail, hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn openapi_describes_every_route_and_no_other() {
+        let document: serde_json::Value = serde_json::from_slice(openapi::DOCUMENT).unwrap();
+        let mut described = BTreeSet::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for method in item.as_object().unwrap().keys() {
+                described.insert((method.clone(), path.clone()));
+            }
+        }
+        let routed = table().into_iter();
+        let routed =
+            routed.map(|(method, path, _)| (method.to_owned(), path.replace("{*", "{"))).collect();
+        assert_eq!(described, routed);
+    }
+
+    #[test]
+    fn openapi_references_lead_somewhere() {
+        let document: serde_json::Value = serde_json::from_slice(openapi::DOCUMENT).unwrap();
+        let mut stack = vec![&document];
+        while let Some(value) = stack.pop() {
+            match value {
+                serde_json::Value::Object(entries) => {
+                    if let Some(serde_json::Value::String(to)) = entries.get("$ref") {
+                        let pointer = to.strip_prefix('#').unwrap();
+                        assert!(document.pointer(pointer).is_some(), "{to}");
+                    }
+                    stack.extend(entries.values());
+                }
+                serde_json::Value::Array(items) => stack.extend(items),
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Health, metrics, the description, and what is at no address.
+
+use http_body_util::Full;
+
+use crate::server::{ONE_JOB, SCRIPT, Server};
+
+#[tokio::test]
+async fn health_metrics_and_description_are_served() {
+    let server = Server::start().await;
+    server.deploy("q", SCRIPT).await;
+    server.begin("q", r#"{"a":1}"#).await;
+    server.get("/health/live").await.is(204);
+    assert_eq!(server.get("/health/ready").await.is(200).json()["condition"], "ready");
+    let metrics = server.get("/metrics").await.is(200).text;
+    assert!(metrics.contains("\npointsman_instances_started_total 1\n"), "{metrics}");
+    assert!(metrics.contains("# TYPE pointsman_ready gauge\npointsman_ready 1\n"), "{metrics}");
+    assert_eq!(server.get("/openapi.json").await.is(200).json()["openapi"], "3.1.0");
+    let topology = server.get("/v2/topology").await.is(200).json();
+    assert_eq!(topology["brokers"][0]["partitions"][0]["health"], "healthy");
+    server.get("/v2/status").await.is(204);
+    server.node.stop().await;
+    server.get("/health/live").await.is(204);
+    server.get("/health/ready").await.is_problem(503, "NODE-006");
+    server.get("/v2/status").await.is(503);
+    let refused = server.call("POST", "/api/instances", r#"{"process":"q"}"#).await;
+    refused.is_problem(503, "NODE-006");
+    assert_eq!(refused.headers["retry-after"], "1");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn unknown_addresses_methods_and_sites_are_problems() {
+    let server = Server::start().await;
+    server.get("/api/nothing").await.is_problem(404, "API-003");
+    server.call("DELETE", "/api/instances", "").await.is_problem(405, "API-004");
+    let foreign = server.request("GET", "/health/live").header("host", "evil.example");
+    let answer = server.send(foreign.body(Full::default()).unwrap()).await;
+    answer.is_problem(403, "API-008");
+    let foreign = server.request("POST", "/api/messages").header("origin", "https://evil.example");
+    server.send(foreign.body(Full::default()).unwrap()).await.is_problem(403, "API-008");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn only_loopback_is_listened_on() {
+    for good in ["127.0.0.1:8080", "127.9.9.9:1", "[::1]:0"] {
+        assert!(api::check_listen(good.parse().unwrap()).is_ok(), "{good}");
+    }
+    for bad in ["0.0.0.0:8080", "[::]:8080", "192.168.1.1:1"] {
+        let problem = api::check_listen(bad.parse().unwrap()).unwrap_err();
+        assert_eq!(problem.code, "API-007");
+        assert!(problem.detail.contains(bad), "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn a_stop_lets_a_waiting_request_end() {
+    let server = Server::start().await;
+    server.deploy("p", ONE_JOB).await;
+    let waiting =
+        server.request("POST", "/api/instances").header("content-type", "application/json");
+    let body = Full::from(r#"{"process":"p","wait":300}"#);
+    let node = server.node.clone();
+    let answer = server.send(waiting.body(body).unwrap());
+    let started = async {
+        use std::sync::atomic::Ordering;
+        while node.counters().started.load(Ordering::Relaxed) == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let (answer, ()) = tokio::join!(answer, started);
+    answer.is_problem(504, "NODE-013");
+    server.stop().await;
+}
