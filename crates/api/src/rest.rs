@@ -3,7 +3,7 @@
 //!
 //! Boundary: only translates between HTTP and the node. Every answer that is no success is problem
 //! details, also for addresses that do not exist.
-//! Read first: [`ROUTES`][routes::table], then [`serve`].
+//! Read first: [`routes::table`], then [`serve`].
 
 mod body;
 mod connection;

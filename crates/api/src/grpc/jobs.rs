@@ -71,7 +71,7 @@ fn batches(jobs: Vec<Activation>) -> Vec<Result<ActivateJobsResponse, Status>> {
     let mut batches = Vec::new();
     let (mut batch, mut bytes) = (Vec::with_capacity(jobs.len()), 0);
     for job in jobs {
-        let job = activated(job);
+        let job = activated(&job);
         let size = job.encoded_len() + 8;
         if bytes + size > MESSAGE_BYTES && !batch.is_empty() {
             batches.push(Ok(ActivateJobsResponse { jobs: std::mem::take(&mut batch) }));
@@ -102,7 +102,7 @@ pub(super) async fn stream(
     let next = async |(mut jobs, mut next): (node::JobStream, Vec<Activation>)| {
         jobs.next(&mut next, 1).await;
         let job = next.pop()?;
-        Some((Ok(activated(job)), (jobs, next)))
+        Some((Ok(activated(&job)), (jobs, next)))
     };
     Ok(stream::unfold((jobs, Vec::with_capacity(1)), next))
 }
@@ -125,7 +125,7 @@ fn worker(
     })
 }
 
-fn activated(job: Activation) -> ActivatedJob {
+fn activated(job: &Activation) -> ActivatedJob {
     ActivatedJob {
         key: job.job.to_i64(),
         r#type: job.job_type.to_string(),

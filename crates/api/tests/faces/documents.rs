@@ -132,7 +132,7 @@ async fn parked_entries_are_listed_shown_replayed_and_discarded() {
     let server = shop().await;
     let disabled = r#"{"version":null}"#;
     server.call("PUT", "/api/processes/handle/enabled", disabled).await.is(204);
-    server.call("POST", ORDERS, r#"{"n":1.10}"#).await.is(202);
+    server.call("POST", ORDERS, r#"{"n":1.2345678901234567890123}"#).await.is(202);
     server.call("POST", ORDERS, r#"{"n":2}"#).await.is(202);
     let parked = loop {
         let page = server.get("/api/queues?state=parked&trigger=shop/orders").await.is(200).json();
@@ -148,7 +148,7 @@ async fn parked_entries_are_listed_shown_replayed_and_discarded() {
         .map(|one| one["key"].as_str().unwrap())
         .collect();
     let shown = server.get(&format!("/api/queues/{}", keys[0])).await.is(200);
-    assert!(shown.text.contains(r#""content":{"n":1.10}"#), "{}", shown.text);
+    assert!(shown.text.contains(r#""content":{"n":1.2345678901234567890123}"#), "{}", shown.text);
     assert_eq!(shown.json()["document"]["type"], "shop/order");
     let body = format!(r#"{{"entries":["{}"]}}"#, keys[1]);
     let discarded = server.call("POST", "/api/queues/discard", &body).await.is(200).json();

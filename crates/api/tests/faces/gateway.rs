@@ -36,16 +36,16 @@ async fn a_resource_is_deployed_and_runs_to_its_result() {
     assert!(deployed.key > 0);
     let again = gateway.deploy_resource(request).await.unwrap().into_inner();
     assert_eq!(again.deployments, deployed.deployments);
-    let mut by_key = start("", r#"{"a":0.10}"#);
+    let mut by_key = start("", r#"{"a":0.1234567890123456789012}"#);
     by_key.process_definition_key = process.process_definition_key;
-    for request in [by_key, start("q", r#"{"a":0.10}"#)] {
+    for request in [by_key, start("q", r#"{"a":0.1234567890123456789012}"#)] {
         let request = CreateProcessInstanceWithResultRequest {
             request: Some(request),
             request_timeout: 20_000,
             fetch_variables: vec!["b".to_owned()],
         };
         let ended = gateway.create_process_instance_with_result(request).await.unwrap();
-        assert_eq!(ended.into_inner().variables, r#"{"b":1.10}"#);
+        assert_eq!(ended.into_inner().variables, r#"{"b":1.1234567890123456789012}"#);
     }
     server.stop().await;
 }

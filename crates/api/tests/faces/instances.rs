@@ -30,9 +30,10 @@ async fn take_job(server: &Server) -> engine::ids::JobKey {
 async fn an_instance_is_started_and_awaited() {
     let server = Server::start().await;
     server.deploy("q", SCRIPT).await;
-    let body = r#"{"process":"q","version":1,"variables":{"a":0.10},"wait":20000}"#;
-    let answer = server.call("POST", "/api/instances", body).await.is(201);
-    assert!(answer.text.contains(r#""b":1.10"#), "{}", answer.text);
+    let variables = r#"{"a":0.1234567890123456789012}"#;
+    let body = format!(r#"{{"process":"q","version":1,"variables":{variables},"wait":20000}}"#);
+    let answer = server.call("POST", "/api/instances", &body).await.is(201);
+    assert!(answer.text.contains(r#""b":1.1234567890123456789012"#), "{}", answer.text);
     assert_eq!(answer.json()["state"], "completed");
     server.stop().await;
 }
@@ -138,9 +139,9 @@ async fn variables_are_set_and_messages_correlate() {
     server.deploy("r", CATCH).await;
     let key = server.begin("r", r#"{"order":"o-1"}"#).await;
     let path = format!("/api/instances/{key}/variables");
-    server.call("PUT", &path, r#"{"x":{"y":[1,2.50]}}"#).await.is(204);
+    server.call("PUT", &path, r#"{"x":{"y":[1,2.5]}}"#).await.is(204);
     let shown = server.get(&format!("/api/instances/{key}")).await.is(200);
-    assert!(shown.text.contains(r#""x":{"y":[1,2.50]}"#), "{}", shown.text);
+    assert!(shown.text.contains(r#""x":{"y":[1,2.5]}"#), "{}", shown.text);
     assert_eq!(shown.json()["steps"][0]["messages"][0]["key"], "o-1");
     server.call("PUT", &path, "[]").await.is_problem(400, "API-006");
     let body = r#"{"name":"paid","correlationKey":"o-1","timeToLive":"PT1M"}"#;

@@ -58,7 +58,7 @@ async fn one_job() -> (Server, GatewayClient<Channel>) {
 #[tokio::test]
 async fn a_job_carries_what_its_worker_needs_and_is_completed_once() {
     let (server, mut gateway) = one_job().await;
-    let variables = r#"{"total":0.10,"name":"\"é\""}"#;
+    let variables = r#"{"total":0.1234567890123456789012,"name":"\"é\""}"#;
     let created =
         gateway.create_process_instance(start("p", variables)).await.unwrap().into_inner();
     let jobs = activate(&mut gateway, poll(5, 20_000)).await.unwrap();
@@ -68,7 +68,7 @@ async fn a_job_carries_what_its_worker_needs_and_is_completed_once() {
     assert_eq!(job.process_definition_key, created.process_definition_key);
     assert_eq!((job.bpmn_process_id.as_str(), job.element_id.as_str()), ("p", "t"));
     assert_eq!(job.custom_headers, r#"{"how":"\"fast\""}"#);
-    assert_eq!(job.variables, r#"{"name":"\"é\"","total":0.10}"#);
+    assert_eq!(job.variables, r#"{"name":"\"é\"","total":0.1234567890123456789012}"#);
     assert_eq!((job.retries, job.worker.as_str()), (2, "w"));
     assert_eq!(job.tenant_id, "<default>");
     assert!(job.deadline > server.node.now_ms());

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -28,7 +28,7 @@ pub(crate) struct Server {
     pub(crate) http: SocketAddr,
     pub(crate) grpc: SocketAddr,
     client: Client<HttpConnector, Full<Bytes>>,
-    stop: oneshot::Sender<()>,
+    stop: Mutex<Option<oneshot::Sender<()>>>,
     served: JoinHandle<Result<(), api::Error>>,
     _scratch: tempfile::TempDir,
 }
@@ -89,12 +89,20 @@ impl Server {
         let served =
             tokio::spawn(api::serve(node.clone(), http_listener, grpc_listener, options, shutdown));
         let client = Client::builder(TokioExecutor::new()).build_http();
+        let stop = Mutex::new(Some(stop));
         Self { node, http, grpc, client, stop, served, _scratch: scratch }
     }
 
+    /// Tells the server to stop, and does not wait for it.
+    pub(crate) fn begin_to_stop(&self) {
+        if let Some(stop) = self.stop.lock().unwrap().take() {
+            stop.send(()).unwrap();
+        }
+    }
+
     pub(crate) async fn stop(self) {
+        self.begin_to_stop();
         drop(self.client);
-        let _ = self.stop.send(());
         tokio::time::timeout(PATIENCE, self.served).await.unwrap().unwrap().unwrap();
         self.node.stop().await;
     }

@@ -1,6 +1,10 @@
 //! Health, metrics, the description, and what is at no address.
 
+use std::sync::atomic::Ordering;
+
 use http_body_util::Full;
+use proto::gateway::StreamActivatedJobsRequest;
+use tonic::Code;
 
 use crate::server::{ONE_JOB, SCRIPT, Server};
 
@@ -54,21 +58,25 @@ async fn only_loopback_is_listened_on() {
 }
 
 #[tokio::test]
-async fn a_stop_lets_a_waiting_request_end() {
+async fn a_stop_lets_a_waiting_request_end_and_ends_streams() {
     let server = Server::start().await;
     server.deploy("p", ONE_JOB).await;
-    let waiting =
-        server.request("POST", "/api/instances").header("content-type", "application/json");
-    let body = Full::from(r#"{"process":"p","wait":300}"#);
-    let node = server.node.clone();
-    let answer = server.send(waiting.body(body).unwrap());
-    let started = async {
-        use std::sync::atomic::Ordering;
-        while node.counters().started.load(Ordering::Relaxed) == 0 {
+    let mut gateway = server.gateway().await;
+    let request = StreamActivatedJobsRequest {
+        r#type: "other".to_owned(),
+        timeout: 1_000,
+        ..StreamActivatedJobsRequest::default()
+    };
+    let mut stream = gateway.stream_activated_jobs(request).await.unwrap().into_inner();
+    let waiting = server.call("POST", "/api/instances", r#"{"process":"p","wait":300}"#);
+    let stopping = async {
+        while server.node.counters().started.load(Ordering::Relaxed) == 0 {
             tokio::task::yield_now().await;
         }
+        server.begin_to_stop();
     };
-    let (answer, ()) = tokio::join!(answer, started);
+    let (answer, ()) = tokio::join!(waiting, stopping);
     answer.is_problem(504, "NODE-013");
+    assert_eq!(stream.message().await.unwrap_err().code(), Code::Unavailable);
     server.stop().await;
 }
