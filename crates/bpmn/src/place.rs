@@ -115,6 +115,7 @@ mod tests {
         }
     }
 
+    /// Shows PLC-1.
     #[test]
     fn columns_count_characters_also_in_long_lines() {
         let text = format!("x\n{}z", "é".repeat(5000));

@@ -5,15 +5,11 @@
 //! model order name="Order" tag=1.2           optional first line
 //!   start s -> charge
 //!   task charge -> check type=charge retries=3
-//!     in  amount = "=order.total"            mapping lines belong to the element above them
-//!     out paid = "=result.paid"
-//!     header method = POST
-//!     property note = "by hand"
+//!     in  amount = "=order.total"            in, out, header, property: for the element above
 //!   timer late @charge PT30S interrupting -> done
 //!   xor check -> body if "total > 100", done default
 //!   sub body {
-//!     start begin -> finish
-//!     end finish
+//!     start begin
 //!   } -> done
 //!   end done
 //! ```

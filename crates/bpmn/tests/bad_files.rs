@@ -52,6 +52,7 @@ fn entity_bombs_and_external_entities() {
     );
 }
 
+/// Shows SCN-1.
 #[test]
 fn too_deep_too_wide_too_many() {
     let deep = format!("{}{}", "<a>".repeat(100_000), "</a>".repeat(100_000));

@@ -492,6 +492,7 @@ fn ids() {
     );
 }
 
+/// Shows RPT-1.
 #[test]
 fn more_problems_than_are_listed() {
     let text = "task t\n".repeat(2000);

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bpmn::{CODES, Diagnostic, Limits, Severity, read};
+use bpmn::{
+    CODES, Diagnostic, ElementIndex, FlowIndex, Kind, Limits, Program, Severity, StartTrigger, read,
+};
 
 /// Where the model files are, if they are there.
 fn models() -> Option<PathBuf> {
@@ -50,6 +52,7 @@ fn every_model_file_is_read() {
             Ok(model) => {
                 assert!(!model.programs.is_empty());
                 assert!(model.warnings.iter().all(|found| found.severity == Severity::Warning));
+                model.programs.iter().for_each(check_program);
                 compiled += 1;
                 zeebe_compiled += usize::from(is_zeebe);
                 for found in &model.warnings {
@@ -99,6 +102,42 @@ fn shown(found: &Diagnostic) -> String {
         found.element,
         found.message
     )
+}
+
+/// What the engine relies on: PRG-1 to PRG-3, and with them WIR-1 and CMP-1.
+fn check_program(program: &Program) {
+    assert!(matches!(program.elements[0].kind, Kind::Process));
+    for (position, element) in program.elements.iter().enumerate() {
+        let index = ElementIndex(u32::try_from(position).unwrap_or(u32::MAX));
+        assert_eq!(element.scope.is_none(), position == 0, "PRG-2: {}", element.id);
+        if let Some(scope) = element.scope {
+            assert!(scope < index && program.element(scope).children.contains(&index));
+        }
+        for flow in &element.outgoing {
+            assert_eq!(program.flow(*flow).source, index);
+        }
+        for flow in &element.incoming {
+            assert_eq!(program.flow(*flow).target, index);
+        }
+        match &element.kind {
+            Kind::Boundary { attached_to, .. } => {
+                assert!(program.element(*attached_to).boundary.contains(&index), "PRG-3");
+            }
+            Kind::SubProcess { start } => {
+                assert!(element.children.contains(start));
+                assert!(matches!(program.element(*start).kind, Kind::Start(StartTrigger::None)));
+            }
+            Kind::ExclusiveGateway { default: Some(default) } => {
+                assert!(element.outgoing.contains(default));
+            }
+            _ => {}
+        }
+    }
+    for (position, flow) in program.flows.iter().enumerate() {
+        let index = FlowIndex(u32::try_from(position).unwrap_or(u32::MAX));
+        assert!(program.element(flow.source).outgoing.contains(&index), "PRG-1");
+        assert!(program.element(flow.target).incoming.contains(&index), "PRG-1");
+    }
 }
 
 fn check_diagnostics(found: &[Diagnostic]) {

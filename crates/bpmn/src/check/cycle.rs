@@ -37,7 +37,7 @@ pub(super) fn check(program: &Program, source: &Process<'_>, report: &mut Report
 /// Whether each element goes on at once and leaves the variables as they were.
 fn passing(program: &Program) -> Vec<bool> {
     let mut passing: Vec<bool> = program.elements.iter().map(passes).collect();
-    // Scopes stand before their children, so going backwards settles inner scopes first.
+    // Scopes stand before their children (SRC-1), so going backwards settles inner scopes first.
     for position in (0..program.elements.len()).rev() {
         let inner = |element: &Element| {
             element.children.iter().all(|child| {

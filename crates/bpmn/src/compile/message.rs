@@ -85,7 +85,8 @@ pub(super) fn send(
         }),
         (None, None) if matches!(message, Reference::Absent) => {
             let text = format!("it is not said how {} sends", node.title());
-            let hint = "give it a job type, or a message: a document of the message's name is then published";
+            let hint = "give it a job type, or a message: a document of the message's name is then \
+                        published";
             report.error(code::IMPLEMENTATION_MISSING, spot, text, hint);
             SendSpec::Publish(Publication { target: Target::Document, name: expression::nothing() })
         }

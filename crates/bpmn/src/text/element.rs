@@ -4,12 +4,11 @@
 //! | --- | --- |
 //! | `start ID [message=NAME] [timer=TEXT]` | start event |
 //! | `end ID`, `end-terminate ID`, `end-error ID code=CODE`, `end-message ID SEND` | end events |
-//! | `task ID type=TYPE [retries=N]` | service task |
-//! | `send ID SEND` | send task |
+//! | `task ID type=TYPE [retries=N]`, `send ID SEND` | service task, send task |
 //! | `script ID "=FEEL" result=NAME`, `script ID type=TYPE` | script task |
 //! | `receive ID NAME key="=FEEL"` | receive task |
 //! | `manual ID`, `undefined ID` | manual task, undefined task |
-//! | `call ID process=ID [binding=…] [tag=…] [propagate-child=…] [propagate-parent=…]` | call activity |
+//! | `call ID process=ID [binding=…] [tag=…] [propagate-child=…] [propagate-parent=…]` | a call |
 //! | `sub ID {`, lines, `}` | embedded subprocess |
 //! | `xor ID -> A if "FEEL", B default`, `and ID -> A, B` | exclusive, parallel gateway |
 //! | `catch-message ID NAME key="=FEEL"`, `catch-timer ID TIMER` | intermediate catch events |
@@ -22,7 +21,8 @@
 //! which may be FEEL. SEND is `type=TYPE [retries=N]` (a job), `message=NAME` (a document of that
 //! type) or `publish=NAME key=KEY [message-id=ID] [ttl=DURATION]` (a message to waiting instances).
 //!
-//! Boundary: as `text`. Read first: [`form`].
+//! Boundary: as `text`.
+//! Read first: [`form`].
 
 use crate::program::TimerText;
 use crate::report::Report;
