@@ -1,7 +1,10 @@
 //! How fast SQLite takes units: the rows that one-job instances make, in units of many sizes.
 //!
-//! `cargo bench -p store --bench commit -- [seconds] [waiting instances] [only this size]`
-//! An operation creates an instance or completes one: four row changes each. The latency is from
+//! `cargo bench -p store --bench commit -- [seconds] [waiting instances] [size, 0 for all]
+//! [log pages]`
+//! A W1 operation creates an instance or completes one: four row changes each. A D1
+//! operation accepts a document with an id, or runs the instance that it starts from start to
+//! end: three and five row changes. The latency is from
 //! handing a unit over to its answer.
 
 #![expect(clippy::print_stdout, reason = "the figures are the output")]
@@ -14,16 +17,28 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use engine::ids::{Address, Block, DefinitionKey, InstanceKey, JobKey, ShardId};
+use engine::ids::{
+    Address, Block, DefinitionKey, DocumentKey, EntryKey, InstanceKey, JobKey, ShardId,
+};
+use feel::Str;
 use store::sqlite::{Options, Sqlite};
 use store::{
-    AggregateChange, Committed, InstanceChange, InstanceState, JobChange, NewAudit, Store, Unit,
+    AggregateChange, Committed, DocumentRow, EntryRow, EntryState, InstanceChange, InstanceState,
+    JobChange, NewAudit, Seen, Store, Unit,
 };
 
 /// Instances between their creation and their completion.
 const IN_FLIGHT: u64 = 512;
 
+/// What the operations are.
+#[derive(Clone, Copy, PartialEq)]
+enum Mix {
+    W1,
+    D1,
+}
+
 struct Case {
+    mix: Mix,
     shards: u16,
     operations: u64,
     /// Units of a shard that are under way at the same time.
@@ -31,6 +46,7 @@ struct Case {
 }
 
 struct Shard {
+    mix: Mix,
     store: Arc<Sqlite>,
     shard: ShardId,
     epoch: u64,
@@ -54,10 +70,16 @@ impl Shard {
         for _ in 0..operations {
             if self.created - self.completed < IN_FLIGHT {
                 self.created += 1;
-                self.create(&mut unit);
+                match self.mix {
+                    Mix::W1 => self.create(&mut unit),
+                    Mix::D1 => self.accept(&mut unit),
+                }
             } else {
                 self.completed += 1;
-                self.complete(&mut unit);
+                match self.mix {
+                    Mix::W1 => self.complete(&mut unit),
+                    Mix::D1 => self.run_through(&mut unit),
+                }
             }
         }
         unit
@@ -67,21 +89,51 @@ impl Shard {
         Block::new(self.shard, number).first()
     }
 
+    fn accept(&self, unit: &mut Unit) {
+        let key = self.key(self.created);
+        // Evenly spread, as random ids are.
+        let id: Str = format!("{:016x}", key.wrapping_mul(0x9e37_79b9_7f4a_7c15)).into();
+        let row = DocumentRow {
+            document_type: "orders/order".into(),
+            id: Str::clone(&id),
+            source: "/shop/web".into(),
+            at_ms: 1_790_000_000_000,
+            content: self.snapshot.clone(),
+        };
+        unit.documents.push((DocumentKey(key), Some(row)));
+        let row = EntryRow {
+            trigger: "orders/on-order".into(),
+            document: DocumentKey(key),
+            state: EntryState::Queued,
+            attempts: 0,
+            due_ms: 1_790_000_000_000,
+            instance: None,
+            reason: None,
+        };
+        unit.entries.push((EntryKey(key + 1), Some(row)));
+        unit.seen.push(Seen {
+            source: "/shop/web".into(),
+            id,
+            document: DocumentKey(key),
+            at_ms: 1_790_000_000_000,
+        });
+    }
+
+    fn run_through(&self, unit: &mut Unit) {
+        let key = self.key(self.completed);
+        unit.documents.push((DocumentKey(key), None));
+        unit.entries.push((EntryKey(key + 1), None));
+        unit.instances.extend([self.started(key), self.ended(key)]);
+        unit.audit.push(self.audit(key, 1));
+    }
+
     fn create(&self, unit: &mut Unit) {
         let key = self.key(self.created);
         unit.aggregates.push(AggregateChange {
             address: Address::Instance(InstanceKey(key)),
             snapshot: Some(self.snapshot.clone()),
         });
-        unit.instances.push(InstanceChange::Started {
-            key: InstanceKey(key),
-            definition: DefinitionKey(1),
-            process: "order-fulfilment".into(),
-            version: 1,
-            parent: None,
-            business_key: None,
-            started_ms: 1_790_000_000_000 + i64::try_from(self.sequence).unwrap(),
-        });
+        unit.instances.push(self.started(key));
         unit.jobs.push(JobChange::Leased {
             job: JobKey(key + 2),
             job_type: "charge-card".into(),
@@ -94,14 +146,30 @@ impl Shard {
         let key = self.key(self.completed);
         unit.aggregates
             .push(AggregateChange { address: Address::Instance(InstanceKey(key)), snapshot: None });
-        unit.instances.push(InstanceChange::Ended {
+        unit.instances.push(self.ended(key));
+        unit.jobs.push(JobChange::Gone { job: JobKey(key + 2), job_type: "charge-card".into() });
+        unit.audit.push(self.audit(key, 2));
+    }
+
+    fn started(&self, key: u64) -> InstanceChange {
+        InstanceChange::Started {
+            key: InstanceKey(key),
+            definition: DefinitionKey(1),
+            process: "order-fulfilment".into(),
+            version: 1,
+            parent: None,
+            business_key: None,
+            started_ms: 1_790_000_000_000 + i64::try_from(self.sequence).unwrap(),
+        }
+    }
+
+    fn ended(&self, key: u64) -> InstanceChange {
+        InstanceChange::Ended {
             key: InstanceKey(key),
             state: InstanceState::Completed,
             ended_ms: 1_790_000_000_000,
             forget_ms: 1_790_000_000_000 + i64::try_from(self.sequence).unwrap(),
-        });
-        unit.jobs.push(JobChange::Gone { job: JobKey(key + 2), job_type: "charge-card".into() });
-        unit.audit.push(self.audit(key, 2));
+        }
     }
 
     fn audit(&self, key: u64, sequence: u64) -> NewAudit {
@@ -136,11 +204,12 @@ impl Shard {
     }
 }
 
-async fn shards(store: &Arc<Sqlite>, number: u16, waiting: u64) -> Vec<Shard> {
+async fn shards(store: &Arc<Sqlite>, case: &Case, waiting: u64) -> Vec<Shard> {
     let mut shards = Vec::new();
-    for shard in 1..=number {
+    for shard in 1..=case.shards {
         let lease = store.acquire(ShardId(shard), "bench").await.unwrap();
         let mut shard = Shard {
+            mix: case.mix,
             store: Arc::clone(store),
             shard: lease.shard,
             epoch: lease.epoch,
@@ -150,7 +219,7 @@ async fn shards(store: &Arc<Sqlite>, number: u16, waiting: u64) -> Vec<Shard> {
             snapshot: vec![7; 600].into(),
             records: vec![7; 150].into(),
         };
-        for _ in 0..waiting / 1_000 / u64::from(number) {
+        for _ in 0..waiting / 1_000 / u64::from(case.shards) {
             let mut unit = shard.unit(0);
             for _ in 0..1_000 {
                 shard.created += 1;
@@ -169,33 +238,39 @@ fn main() {
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
     let seconds = arguments.next().map_or(3, |seconds| seconds.parse().unwrap());
     let waiting = arguments.next().map_or(0, |waiting| waiting.parse().unwrap());
-    let only: Option<u64> = arguments.next().map(|only| only.parse().unwrap());
+    let only: u64 = arguments.next().map_or(0, |only| only.parse().unwrap());
+    let mut options = Options::default();
+    if let Some(pages) = arguments.next() {
+        options.log_pages = pages.parse().unwrap();
+    }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     println!(
-        "shards  ops/unit  depth  commits/s     ops/s    rows/s   p50 us   p99 us   max us  log MB  db MB"
+        "mix  shards  ops/unit  depth  commits/s     ops/s    rows/s   p50 us   p99 us p99.9 us   max us  log MB  db MB"
     );
     for case in [
-        Case { shards: 1, operations: 1, depth: 1 },
-        Case { shards: 1, operations: 10, depth: 1 },
-        Case { shards: 1, operations: 100, depth: 1 },
-        Case { shards: 1, operations: 100, depth: 2 },
-        Case { shards: 1, operations: 1000, depth: 1 },
-        Case { shards: 1, operations: 1000, depth: 2 },
-        Case { shards: 4, operations: 1, depth: 1 },
-        Case { shards: 4, operations: 10, depth: 2 },
-        Case { shards: 4, operations: 100, depth: 2 },
+        Case { mix: Mix::W1, shards: 1, operations: 1, depth: 1 },
+        Case { mix: Mix::W1, shards: 1, operations: 10, depth: 1 },
+        Case { mix: Mix::W1, shards: 1, operations: 100, depth: 1 },
+        Case { mix: Mix::W1, shards: 1, operations: 100, depth: 2 },
+        Case { mix: Mix::W1, shards: 1, operations: 1000, depth: 1 },
+        Case { mix: Mix::W1, shards: 1, operations: 1000, depth: 2 },
+        Case { mix: Mix::W1, shards: 4, operations: 1, depth: 1 },
+        Case { mix: Mix::W1, shards: 4, operations: 10, depth: 2 },
+        Case { mix: Mix::W1, shards: 4, operations: 100, depth: 2 },
+        Case { mix: Mix::D1, shards: 1, operations: 100, depth: 2 },
+        Case { mix: Mix::D1, shards: 1, operations: 1000, depth: 2 },
     ] {
-        if only.is_none_or(|only| only == case.operations) {
-            runtime.block_on(measure(&case, seconds, waiting));
+        if only == 0 || only == case.operations {
+            runtime.block_on(measure(&case, seconds, waiting, &options));
         }
     }
 }
 
-async fn measure(case: &Case, seconds: u64, waiting: u64) {
+async fn measure(case: &Case, seconds: u64, waiting: u64, options: &Options) {
     let directory = tempfile::tempdir_in(PathBuf::from(env!("CARGO_TARGET_TMPDIR"))).unwrap();
-    let store = Arc::new(Sqlite::open(directory.path(), &Options::default()).unwrap());
-    let shards = shards(&store, case.shards, waiting).await;
+    let store = Arc::new(Sqlite::open(directory.path(), options).unwrap());
+    let shards = shards(&store, case, waiting).await;
     let begin = Instant::now();
     let end = begin + Duration::from_secs(seconds);
     let mut runs = tokio::task::JoinSet::new();
@@ -211,7 +286,8 @@ async fn measure(case: &Case, seconds: u64, waiting: u64) {
         std::fs::metadata(directory.path().join(name)).map_or(0, |file| file.len()) >> 20
     };
     println!(
-        "{:6} {:9} {:6} {:10.0} {:9.0} {:9.0} {:8} {:8} {:8} {:7} {:6}",
+        "{} {:8} {:9} {:6} {:10.0} {:9.0} {:9.0} {:8} {:8} {:8} {:8} {:7} {:6}",
+        if case.mix == Mix::W1 { "W1" } else { "D1" },
         case.shards,
         case.operations,
         case.depth,
@@ -220,6 +296,7 @@ async fn measure(case: &Case, seconds: u64, waiting: u64) {
         commits * case.operations as f64 * 4.0,
         at(0.5),
         at(0.99),
+        at(0.999),
         at(1.0),
         size("pointsman.db-wal"),
         size("pointsman.db"),

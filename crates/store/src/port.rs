@@ -210,7 +210,8 @@ pub struct Health {
 
 /// Durable state.
 pub trait Store: Send + Sync + 'static {
-    /// Takes the shard over under a new epoch; the earlier owner is fenced from now on.
+    /// Takes the shard over under a new epoch; the earlier owner is fenced from now on. A shard
+    /// that was never held starts with epoch 1, sequence 0 and block 1.
     fn acquire<'a>(&'a self, shard: ShardId, server: &'a str) -> Task<'a, Lease>;
 
     /// Applies a unit: the only write. Cancelling the future does not cancel the commit.
@@ -222,7 +223,8 @@ pub trait Store: Send + Sync + 'static {
     /// The instance that took `block` beyond its first.
     fn block_owner(&self, shard: ShardId, block: Block) -> Task<'_, Option<InstanceKey>>;
 
-    /// Wake-ups due before `before_ms`, in order, at most `limit`, behind `after` if given.
+    /// Wake-ups due before `before_ms`, at most `limit`, behind `after` if given: in order of time,
+    /// then of the address's bytes, then of the id.
     fn timers<'a>(
         &'a self,
         shard: ShardId,
@@ -240,7 +242,7 @@ pub trait Store: Send + Sync + 'static {
         limit: u32,
     ) -> Task<'a, Vec<ReadyJob>>;
 
-    /// The types that have ready jobs, with their number.
+    /// The types that have ready jobs, in order of their names, with their number.
     fn job_types(&self, shard: ShardId) -> Task<'_, Vec<(Str, u64)>>;
 
     /// All leased jobs, in order of their keys, behind `after` if given.
@@ -275,7 +277,7 @@ pub trait Store: Send + Sync + 'static {
     /// One instance.
     fn instance(&self, key: InstanceKey) -> Task<'_, Option<InstanceRow>>;
 
-    /// Finished instances whose time to be forgotten has come.
+    /// Finished instances to be forgotten before `before_ms`, in order of that time.
     fn forgettable(&self, before_ms: i64, limit: u32) -> Task<'_, Vec<InstanceKey>>;
 
     /// The audit records of an instance, in order.
@@ -292,16 +294,16 @@ pub trait Store: Send + Sync + 'static {
     /// One open incident.
     fn incident(&self, key: IncidentKey) -> Task<'_, Option<IncidentRow>>;
 
-    /// All process versions.
+    /// All process versions, in order of their keys.
     fn definitions(&self) -> Task<'_, Vec<DefinitionRow>>;
 
-    /// All package versions.
+    /// All package versions, in order of name and version (as text).
     fn packages(&self) -> Task<'_, Vec<PackageRow>>;
 
     /// A blob by digest.
     fn blob<'a>(&'a self, digest: &'a str) -> Task<'a, Option<Bytes>>;
 
-    /// All shared settings.
+    /// All shared settings, in order of their names.
     fn settings(&self) -> Task<'_, Vec<(Str, Str)>>;
 
     /// Active instances per process version: `(definition, number, of these with incidents)`.

@@ -53,7 +53,7 @@ pub struct Options {
     /// Memory for pages that were read or written, in bytes. Default 32 MiB.
     pub cache_bytes: u64,
     /// Length of the write-ahead log at which it is copied into the database, in pages of 4 KiB.
-    /// Default 4,000.
+    /// Default 2,000.
     pub log_pages: u32,
     /// Quiet time after which the log's file is emptied. Default two seconds.
     pub idle: Duration,
@@ -65,7 +65,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             cache_bytes: 32 << 20,
-            log_pages: 4_000,
+            log_pages: 2_000,
             idle: Duration::from_secs(2),
             pages_max: None,
         }

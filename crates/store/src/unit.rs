@@ -52,7 +52,7 @@ pub struct Unit {
     pub blobs: Vec<(Str, Bytes)>,
     /// Shared settings; none removes.
     pub settings: Vec<(Str, Option<Str>)>,
-    /// Finished instances to forget, with their audit records.
+    /// Finished instances to forget, with their audit records and blocks; active ones stay.
     pub forget: Vec<InstanceKey>,
     /// Published ids older than this are forgotten, if given.
     pub seen_before_ms: Option<i64>,
@@ -132,7 +132,7 @@ pub struct NewAudit {
     pub records: Bytes,
 }
 
-/// A change of the job index.
+/// A change of the job index. The type of a job never changes.
 #[derive(Debug, Clone)]
 pub enum JobChange {
     /// Waits for a worker.
