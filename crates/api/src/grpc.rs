@@ -18,6 +18,7 @@ use std::sync::Arc;
 use futures_util::Stream;
 use node::Node;
 use prost::Message;
+use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
 use wire::Routes;
@@ -27,11 +28,14 @@ use wire::Routes;
 pub(crate) struct Face {
     node: Node,
     address: SocketAddr,
+    /// Says true when the server stops.
+    stop: watch::Receiver<bool>,
 }
 
-/// The handlers of the gateway on `node`, which is reached at `address`.
-pub(crate) fn routes(node: Node, address: SocketAddr) -> Routes {
-    let table = Table { routes: Routes::default(), face: Arc::new(Face { node, address }) };
+/// The handlers of the gateway on `node`, which is reached at `address`, until `stop` says true.
+pub(crate) fn routes(node: Node, address: SocketAddr, stop: watch::Receiver<bool>) -> Routes {
+    let face = Arc::new(Face { node, address, stop });
+    let table = Table { routes: Routes::default(), face };
     let table = table
         .unary("/grpc.health.v1.Health/Check", health::check)
         .unary("/gateway_protocol.Gateway/Topology", topology::topology)

@@ -99,7 +99,8 @@ pub async fn serve(
     }
     let (stop, stopping) = watch::channel(false);
     let grpc_address = addresses.pop().unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
-    let calls = wire::Server::new(grpc::routes(node.clone(), grpc_address), options.grpc);
+    let calls =
+        wire::Server::new(grpc::routes(node.clone(), grpc_address, stopping.clone()), options.grpc);
     let pages = rest::serve(node, grpc_address, http, options.http, stopping.clone());
     let stops = async {
         shutdown.await;

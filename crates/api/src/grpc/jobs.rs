@@ -22,6 +22,7 @@ use tonic::Status;
 
 use super::Face;
 use super::refusal::{TENANT, check_tenant, context, invalid, no_key, refuse, unsupported};
+use crate::accept::stopped;
 use crate::operation::variables;
 
 const ACTIVATE: &str = "ACTIVATE";
@@ -61,8 +62,13 @@ pub(super) async fn activate(
     };
     let wanted = (request.r#type, request.worker, request.fetch_variable);
     let worker = worker(wanted, request.timeout)?;
-    let found = face.node.activate_jobs(worker, most, patience).await;
-    let jobs = found.map_err(refuse(ACTIVATE))?;
+    let mut stop = face.stop.clone();
+    let jobs = tokio::select! {
+        biased;
+        found = face.node.activate_jobs(worker, most, patience) => found.map_err(refuse(ACTIVATE))?,
+        // A parked request must not hold the stop up; its worker asks again.
+        () = stopped(&mut stop) => Vec::new(),
+    };
     Ok(stream::iter(batches(jobs)))
 }
 

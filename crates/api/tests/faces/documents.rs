@@ -53,7 +53,7 @@ async fn many_lines_are_all_accepted() {
 #[tokio::test]
 async fn answers_are_sent_while_a_very_long_request_arrives() {
     let server = shop().await;
-    // Each refused line is answered with some 350 bytes: more than is held back.
+    // LIN-1: each refused line is answered with some 350 bytes, together more than is held back.
     let lines = "{}\n".repeat(40_000);
     let answer = server.send_as("POST", ORDERS, "application/x-ndjson", lines).await.is(202);
     assert_eq!(answer.text.lines().count(), 40_000);

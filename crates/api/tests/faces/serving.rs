@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use http_body_util::Full;
-use proto::gateway::StreamActivatedJobsRequest;
+use proto::gateway::{ActivateJobsRequest, StreamActivatedJobsRequest};
 use tonic::Code;
 
 use crate::server::{ONE_JOB, SCRIPT, Server};
@@ -78,5 +78,30 @@ async fn a_stop_lets_a_waiting_request_end_and_ends_streams() {
     let (answer, ()) = tokio::join!(waiting, stopping);
     answer.is_problem(504, "NODE-013");
     assert_eq!(stream.message().await.unwrap_err().code(), Code::Unavailable);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_stop_ends_parked_polls() {
+    let server = Server::start().await;
+    let mut gateway = server.gateway().await;
+    let before = server.node.counters().inputs.load(Ordering::Relaxed);
+    let request = ActivateJobsRequest {
+        r#type: "work".to_owned(),
+        worker: "w".to_owned(),
+        timeout: 1_000,
+        max_jobs_to_activate: 1,
+        request_timeout: 600_000,
+        ..ActivateJobsRequest::default()
+    };
+    let polling = async { gateway.activate_jobs(request).await?.into_inner().message().await };
+    let stopping = async {
+        while server.node.counters().inputs.load(Ordering::Relaxed) == before {
+            tokio::task::yield_now().await;
+        }
+        server.begin_to_stop();
+    };
+    let (polled, ()) = tokio::join!(polling, stopping);
+    assert_eq!(polled.unwrap(), None);
     server.stop().await;
 }
