@@ -74,7 +74,7 @@ async fn publish(address: &Address, index: usize, batch: usize, load: &Load) -> 
         if let Some(due) = due {
             sleep_until(due).await;
         }
-        let count = load.claim(batch);
+        let count = load.claim(batch, due.unwrap_or_else(Instant::now));
         if count == 0 {
             return Ok(());
         }
@@ -99,14 +99,14 @@ async fn publish(address: &Address, index: usize, batch: usize, load: &Load) -> 
 }
 
 impl Load {
-    /// How many documents the next batch may have; 0 ends the run.
-    fn claim(&self, batch: usize) -> u64 {
+    /// How many documents the batch of that time may have; 0 ends the run.
+    fn claim(&self, batch: usize, at: Instant) -> u64 {
         let batch = batch as u64;
         let started = self.started.get();
         let count = match self.until {
             Until::Count(all) => batch.min(all - started),
             Until::Time { warm_up, measured } => {
-                if self.begin.elapsed() < warm_up + measured {
+                if at < self.begin + warm_up + measured {
                     batch
                 } else {
                     0

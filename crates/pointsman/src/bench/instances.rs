@@ -141,6 +141,7 @@ impl Load {
     /// Starts the clock and fills the flight.
     fn begin(&mut self) {
         self.begin = Instant::now();
+        self.last_progress = self.begin;
         self.run = Run::new(self.until);
         if self.rate.is_none() {
             for index in 0..self.in_flight {
@@ -182,25 +183,34 @@ impl Load {
 
     fn tick(&mut self) {
         let elapsed = self.begin.elapsed();
-        self.stopping |= self.run.failures() >= FAILURES_MAX || self.is_time(elapsed);
         self.progress.at(self.run.accepted);
         let wires = self.wires.len();
         for turn in 0..std::mem::take(&mut self.owed) {
             self.start(usize::try_from(turn).unwrap_or(0) % wires, Instant::now());
         }
         if let Some(rate) = self.rate {
-            // Sent late, an instance still counts from when it was due.
-            #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
-            while !self.stopping && (self.started as f64) < elapsed.as_secs_f64() * rate {
-                let due = self.begin + Duration::from_secs_f64(self.started as f64 / rate);
-                let turn = usize::try_from(self.started).unwrap_or(0);
-                self.start(turn % wires, due);
-            }
+            self.start_due(rate, elapsed);
         }
+        self.stopping |= self.run.failures() >= FAILURES_MAX || self.is_time(elapsed);
         let quiet = self.last_progress.max(self.last_asked).elapsed() > ASK_AGAIN;
         if self.jobs > 0 && quiet && !self.open.is_empty() {
             self.last_asked = Instant::now();
             self.calls.activate_jobs(&mut self.wires[0]);
+        }
+    }
+
+    /// Starts what is due. Sent late, an instance still counts from when it was due, and what was
+    /// due before the end is sent even if this is only noticed after it.
+    #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+    fn start_due(&mut self, rate: f64, elapsed: Duration) {
+        let elapsed = match self.until {
+            Until::Count(_) => elapsed,
+            Until::Time { warm_up, measured } => elapsed.min(warm_up + measured),
+        };
+        while !self.stopping && (self.started as f64) < elapsed.as_secs_f64() * rate {
+            let due = self.begin + Duration::from_secs_f64(self.started as f64 / rate);
+            let turn = usize::try_from(self.started).unwrap_or(0);
+            self.start(turn % self.wires.len(), due);
         }
     }
 
@@ -232,6 +242,7 @@ impl Load {
             Event::Answer { tag: Tag::Create(number), result } => match result {
                 Ok(_) => {
                     self.run.accepted += 1;
+                    self.last_progress = Instant::now();
                     if self.jobs == 0 {
                         self.completed(wire, number);
                     }

@@ -79,8 +79,7 @@ impl Run {
     }
 
     fn seconds(&self) -> f64 {
-        let to = self.measure_to.unwrap_or(self.last);
-        (to - self.measure_from).as_secs_f64().max(f64::MIN_POSITIVE)
+        (self.measure_to.unwrap_or(self.last) - self.measure_from).as_secs_f64()
     }
 }
 
@@ -118,7 +117,10 @@ pub(crate) struct Summary {
 impl Summary {
     pub(super) fn new(options: &Options, run: Run, before: Counts, after: Counts) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
-        let rate = run.measured as f64 / run.seconds();
+        let rate = match run.measured {
+            0 => 0.0,
+            count => count as f64 / run.seconds(),
+        };
         let millis = |duration: Duration| duration.as_secs_f64() * 1e3;
         Self {
             profile: options.profile.name(),

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail, ensure};
+use anyhow::{Context, anyhow, ensure};
 use bytes::Bytes;
 use http::Method;
 use serde_json::Value;
@@ -14,15 +14,16 @@ use tokio::time::{Instant, sleep};
 use super::http::{Address, Connection};
 
 const NO_BODY: (&str, Bytes) = ("application/json", Bytes::new());
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
-const DEPLOYMENT: Duration = Duration::from_secs(60);
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// Instances of all processes that have ended as modelled since the server started.
+const COMPLETED: &str = "pointsman_instances_completed_total ";
 
-/// Instances of one process, over all versions.
+/// What the server says of its instances.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
-    /// Those that have not ended.
+    /// Those of one process, over all versions, that have not ended.
     pub(super) active: u64,
-    /// Those that have ended as modelled, ever.
+    /// Those of all processes that have ended as modelled since the server started.
     pub(super) completed: u64,
 }
 
@@ -38,56 +39,41 @@ impl Server {
         Ok(Self { connection: Connection::open(address).await? })
     }
 
-    /// Deploys a package archive and waits until it is active.
+    /// Deploys a package archive; the server answers when it is active.
     ///
     /// # Errors
-    /// The server refuses it, or it is not active within a minute.
+    /// The server refuses it.
     pub(super) async fn deploy_package(&mut self, archive: Bytes) -> anyhow::Result<()> {
         let body = ("application/zstd", archive);
         let (status, answer) = self.connection.send(Method::POST, "/api/deployments", body).await?;
-        ensure!(
-            status.is_success(),
-            "the package is refused with {status}: {}",
-            String::from_utf8_lossy(&answer)
-        );
-        let answer: Value = serde_json::from_slice(&answer).context("answer to the deployment")?;
-        let id = match answer.get("id") {
-            Some(Value::String(id)) => id.clone(),
-            Some(Value::Number(id)) => id.to_string(),
-            _ => bail!("the deployment has no `id`: {answer}"),
-        };
-        let deadline = Instant::now() + DEPLOYMENT;
-        loop {
-            let deployment = self.get(&format!("/api/deployments/{id}")).await?;
-            match deployment.get("state").and_then(Value::as_str) {
-                Some("active" | "completed" | "done") => return Ok(()),
-                Some("failed" | "cancelled" | "rolled-back") => {
-                    bail!("the package was not deployed: {deployment}")
-                }
-                _ if Instant::now() > deadline => bail!("the deployment hangs: {deployment}"),
-                _ => sleep(LOOK_AGAIN).await,
-            }
-        }
+        let text = String::from_utf8_lossy(&answer);
+        ensure!(status.is_success(), "the package is refused with {status}: {text}");
+        Ok(())
     }
 
-    /// How many instances of `process` there are; none if the server does not know it.
+    /// How many instances there are; no active ones if the server does not know `process`.
     ///
     /// # Errors
     /// The server does not answer, or not with counts.
     pub(super) async fn counts(&mut self, process: &str) -> anyhow::Result<Counts> {
         let answer = self.get("/api/processes").await?;
-        let list = answer.get("items").unwrap_or(&answer);
-        let list = list.as_array().ok_or_else(|| anyhow!("no list of processes: {answer}"))?;
-        let mut counts = Counts::default();
-        for entry in list.iter().filter(|entry| entry["id"] == process) {
-            let count = |name: &str| {
-                let count = entry["instances"][name].as_u64();
-                count.ok_or_else(|| anyhow!("no count `instances.{name}` in {entry}"))
-            };
-            counts.active += count("active")?;
-            counts.completed += count("completed")?;
-        }
-        Ok(counts)
+        let answer: Value = serde_json::from_slice(&answer).context("the list of processes")?;
+        let list = answer["items"].as_array();
+        let list = list.ok_or_else(|| anyhow!("no `items` in the list of processes: {answer}"))?;
+        let active = match list.iter().find(|entry| entry["id"] == process) {
+            None => 0,
+            Some(entry) => {
+                let active = entry["active"].as_u64();
+                active.ok_or_else(|| anyhow!("no count `active` in {entry}"))?
+            }
+        };
+        let metrics = self.get("/metrics").await?;
+        let metrics = String::from_utf8_lossy(&metrics);
+        let completed = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix(COMPLETED)?.trim().parse().ok())
+            .ok_or_else(|| anyhow!("no counter `{}` in `/metrics`", COMPLETED.trim()))?;
+        Ok(Counts { active, completed })
     }
 
     /// Waits until no instance of `process` is active and `completed` of them are complete, at
@@ -114,10 +100,10 @@ impl Server {
         Ok(last)
     }
 
-    async fn get(&mut self, path: &str) -> anyhow::Result<Value> {
+    async fn get(&mut self, path: &str) -> anyhow::Result<Bytes> {
         let (status, answer) = self.connection.send(Method::GET, path, NO_BODY).await?;
         let text = String::from_utf8_lossy(&answer);
         ensure!(status.is_success(), "`GET {path}` answered {status}: {text}");
-        serde_json::from_slice(&answer).with_context(|| format!("`GET {path}` answered: {text}"))
+        Ok(answer)
     }
 }

@@ -248,20 +248,18 @@ async fn answer(
             let items: Vec<_> = state
                 .processes
                 .keys()
-                .map(|id| {
-                    let count = |of: &HashMap<String, u64>| of.get(id).copied().unwrap_or(0);
-                    let (active, completed) = (count(&state.active), count(&state.completed));
-                    json!({"id": id, "instances": {"active": active, "completed": completed}})
-                })
+                .map(|id| json!({"id": id, "active": state.active.get(id).unwrap_or(&0)}))
                 .collect();
             (StatusCode::OK, json!({ "items": items }).to_string())
         }
+        ("GET", "/metrics") => {
+            let completed: u64 = state.completed.values().sum();
+            let name = "pointsman_instances_completed_total";
+            (StatusCode::OK, format!("# TYPE {name} counter\n{name} {completed}\n"))
+        }
         ("POST", "/api/deployments") => {
             state.processes.insert("bench-d1".to_owned(), 0);
-            (StatusCode::ACCEPTED, json!({"id": "dep_1"}).to_string())
-        }
-        ("GET", "/api/deployments/dep_1") => {
-            (StatusCode::OK, json!({"id": "dep_1", "state": "active"}).to_string())
+            (StatusCode::OK, json!({"deployment": "1", "processes": []}).to_string())
         }
         ("POST", "/api/documents/bench-order") => {
             let mut answers = String::new();
