@@ -21,6 +21,7 @@ const BOOK: &str = "docs/src/errors";
 const FAMILIES: &[(&str, &str)] = &[
     ("API", "Requests"),
     ("BPMN", "Process models"),
+    ("CLI", "The command line"),
     ("NODE", "The running server"),
     ("PKG", "Packages"),
 ];

@@ -28,6 +28,7 @@ pub(crate) use http::check_url;
 pub use template::{SecretReference, Template};
 
 use crate::package::PackageSource;
+use crate::package::scenario::Answer;
 use crate::service::scope::{RequestScope, environment_of};
 
 /// How services run on this server.
@@ -41,6 +42,9 @@ pub struct Options {
     pub output_bytes_max: usize,
     /// Where child processes get their working directories; made if absent.
     pub scratch: PathBuf,
+    /// Services that are not run but answered so each time, by `package/name`. For scenario
+    /// tests; default none.
+    pub stand_ins: BTreeMap<String, Answer>,
 }
 
 impl Options {
@@ -52,6 +56,7 @@ impl Options {
             response_bytes_max: 4 * 1024 * 1024,
             output_bytes_max: 4 * 1024 * 1024,
             scratch,
+            stand_ins: BTreeMap::new(),
         }
     }
 }
@@ -200,6 +205,9 @@ impl Services {
     /// # Errors
     /// A [`Failure`] that says whether trying again may help.
     pub async fn invoke(&self, call: Call) -> Result<Value, Failure> {
+        if let Some(answer) = self.stand_in(&call) {
+            return answer;
+        }
         let loaded = self.loaded(&call.package);
         let runnable = loaded.as_ref().and_then(|loaded| loaded.services.get(&call.service));
         let (Some(loaded), Some(runnable)) = (&loaded, runnable) else {
@@ -241,6 +249,21 @@ impl Services {
                 within(timeout_ms, &late, command::run(command, &work, &self.options)).await
             }
         }
+    }
+
+    /// What stands in for the service, if something does. Retries left can only be none or what
+    /// the job has; variables of a failure are not kept, as with services that really run.
+    fn stand_in(&self, call: &Call) -> Option<Result<Value, Failure>> {
+        if self.options.stand_ins.is_empty() {
+            return None;
+        }
+        let name = format!("{}/{}", call.package, call.service);
+        Some(match self.options.stand_ins.get(&name)?.clone() {
+            Answer::Complete { variables } => Ok(variables),
+            Answer::Fail { message, retries: 0, .. } => Err(permanent(message)),
+            Answer::Fail { message, .. } => Err(transient(message)),
+            Answer::Error { code, message, .. } => Err(Failure::Error { code, message }),
+        })
     }
 
     fn loaded(&self, package: &str) -> Option<Arc<Loaded>> {

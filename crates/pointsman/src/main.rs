@@ -1,1 +1,33 @@
-fn main() {}
+//! `pointsman`: the one binary; server, tools and client.
+//!
+//! Boundary: command line, configuration and wiring. What the server does stands in `node`; what
+//! it answers in `api`.
+//! Read first: `cli.rs`, then `serve.rs`.
+
+mod bench;
+mod cli;
+mod client;
+mod config;
+mod demo;
+mod deploy;
+mod explain;
+mod finding;
+mod incident;
+mod instance;
+mod logging;
+mod message;
+mod nearest;
+mod output;
+mod package;
+mod problem;
+mod process;
+mod publish;
+mod queue;
+mod serve;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

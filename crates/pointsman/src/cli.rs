@@ -1,0 +1,138 @@
+//! The command line: what there is, and which function does it.
+//!
+//! Boundary: parses and dispatches; each command stands in a file of its own. Exit codes: 0 done,
+//! 1 refused, 2 wrong use, 3 cannot reach, 4 internal.
+//! Read first: [`Command`], then [`main`].   Tests: tests/commands.rs
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::output::{self, Format};
+use crate::problem::{Exit, Failure};
+use crate::{
+    bench, config, demo, deploy, explain, incident, instance, message, package, process, publish,
+    queue, serve,
+};
+
+/// A process server: published documents start durable BPMN processes.
+#[derive(Debug, Parser)]
+#[command(name = "pointsman", version, arg_required_else_help = true)]
+struct Arguments {
+    /// How data is printed.
+    #[arg(long, global = true, value_enum, default_value = "table", env = "POINTSMAN_OUTPUT")]
+    output: Format,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a server; needs no configuration.
+    Serve(serve::Options),
+    /// Check, explain or document a server's configuration.
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Make, check, test, build or show packages, without a server.
+    #[command(subcommand)]
+    Package(package::Command),
+    /// Load packages into a server: all of them or none.
+    Deploy(deploy::Options),
+    /// Publish documents: one JSON object, or one per line.
+    Publish(publish::Options),
+    /// List processes and their versions; enable one.
+    Process(process::Options),
+    /// List, show, start, retry or cancel instances.
+    Instance(instance::Options),
+    /// List and resolve what failed and waits for a person.
+    Incident(incident::Options),
+    /// Look at trigger queues and dead letters; replay or discard entries.
+    Queue(queue::Options),
+    /// Publish a message to waiting instances.
+    Message(message::Options),
+    /// Explain an error code.
+    Explain(explain::Options),
+    /// Put a server under load and measure it.
+    Bench(bench::Options),
+    /// Print a script that completes commands in a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Sum up what `make demo` has done.
+    #[command(hide = true)]
+    Demo(demo::Options),
+}
+
+/// Runs the command line of this process.
+pub(crate) fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help goes to standard output and succeeds, the rest to standard error.
+            let _ = error.print();
+            let exit = if error.use_stderr() { Exit::WrongUse } else { Exit::Done };
+            return ExitCode::from(exit as u8);
+        }
+    };
+    let exit = match run(&arguments) {
+        Ok(()) => Exit::Done,
+        Err(Failure { exit, problem }) => {
+            if let Some(problem) = problem {
+                output::remark(&problem.to_string());
+            }
+            exit
+        }
+    };
+    ExitCode::from(exit as u8)
+}
+
+fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let format = arguments.output;
+    match &arguments.command {
+        Command::Serve(options) => serve::run(options),
+        Command::Config(command) => config::run(command, format),
+        Command::Package(command) => package::run(command, format),
+        Command::Deploy(options) => deploy::run(options, format),
+        Command::Publish(options) => publish::run(options, format),
+        Command::Process(options) => process::run(options, format),
+        Command::Instance(options) => instance::run(options, format),
+        Command::Incident(options) => incident::run(options, format),
+        Command::Queue(options) => queue::run(options, format),
+        Command::Message(options) => message::run(options, format),
+        Command::Explain(options) => explain::run(options),
+        Command::Bench(options) => run_bench(options, format),
+        Command::Completions { shell } => complete(*shell),
+        Command::Demo(options) => demo::run(options),
+    }
+}
+
+fn run_bench(options: &bench::Options, format: Format) -> Result<(), Failure> {
+    let summary = bench::run_blocking(options)
+        .map_err(|error| Failure::refused("", format!("{error:#}"), ""))?;
+    let data = serde_json::to_value(&summary)
+        .map_err(|error| Failure::internal("no JSON".to_owned()).because(&error))?;
+    output::show(format, &data, || summary.table())?;
+    match summary.complaint() {
+        None => Ok(()),
+        Some(complaint) => Err(Failure::refused("", complaint, "")),
+    }
+}
+
+fn complete(shell: clap_complete::Shell) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "pointsman", &mut script);
+    output::print(&String::from_utf8_lossy(&script))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Arguments;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}
