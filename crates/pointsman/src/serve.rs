@@ -135,8 +135,8 @@ impl Server {
         let (http_address, grpc_address) = (address(&http)?, address(&grpc)?);
         let node = Node::open(store.clone(), node_options(config, http_address));
         let (quit, told) = oneshot::channel::<()>();
-        let mut limits = api::Limits::default();
-        limits.body_bytes = config.variable_bytes_max as usize;
+        let body_bytes = config.variable_bytes_max as usize;
+        let limits = api::Limits { body_bytes, ..api::Limits::default() };
         let options = api::Options { http: limits, ..api::Options::default() };
         let mut faces = JoinSet::new();
         let serving = api::serve(node.clone(), http, grpc, options, async {

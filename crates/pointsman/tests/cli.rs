@@ -3,6 +3,8 @@
 //! Boundary: the built program and its files only.
 //! Read first: `cli/server.rs`, then `cli/commands.rs`.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 #[path = "cli/commands.rs"]
 mod commands;
 #[path = "cli/serve.rs"]

@@ -40,6 +40,7 @@ fn refused(text: &str) -> String {
     shown.replace(&file.0.display().to_string(), "FILE")
 }
 
+/// CFG-2: every value knows its origin.
 #[test]
 fn the_later_source_wins() {
     let file = Written::new(
@@ -69,6 +70,7 @@ fn the_later_source_wins() {
     .assert_eq(&shown.collect::<Vec<_>>().join("\n"));
 }
 
+/// CFG-1: a key that is not known is an error.
 #[test]
 fn an_unknown_key_is_refused_with_the_nearest_one() {
     expect![[r"

@@ -5,6 +5,7 @@ use nix::sys::signal::Signal;
 
 use super::server::{Server, pointsman, shown};
 
+/// SRV-1: the server that could not start has changed nothing of the other one.
 #[test]
 fn a_second_server_on_the_same_directory_refuses_and_names_it() {
     let directory = tempfile::tempdir().unwrap();
@@ -24,6 +25,7 @@ fn a_second_server_on_the_same_directory_refuses_and_names_it() {
     assert!(first.command(&["process", "list"]).status.success());
 }
 
+/// SRV-2: the store is closed after the last commit, so that nothing is missing afterwards.
 #[test]
 fn a_signal_stops_it_in_order_and_nothing_is_lost() {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
