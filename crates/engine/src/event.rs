@@ -6,12 +6,17 @@
 //! after it.
 //! Read first: [`Event`].   Tests: tests/replay.rs
 
+mod kind;
+mod started;
+
 use feel::Str;
 use minicbor::{Decode, Encode};
 
-use crate::command::Caller;
-use crate::ids::{Block, DefinitionKey, EntryKey, IncidentKey, InstanceKey, JobKey, StepKey};
+use crate::ids::{Block, IncidentKey, InstanceKey, JobKey, StepKey};
 use crate::value::Variables;
+
+pub use kind::{IncidentKind, ReadyCause, Repeat};
+pub use started::Started;
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
@@ -379,127 +384,4 @@ pub enum Event {
         #[n(1)]
         deadline_ms: i64,
     },
-}
-
-/// How an instance began.
-#[derive(Debug, Clone, PartialEq, Encode, Decode)]
-pub struct Started {
-    /// The instance.
-    #[n(0)]
-    pub instance: InstanceKey,
-    /// Its process version.
-    #[n(1)]
-    pub definition: DefinitionKey,
-    /// The process id.
-    #[n(2)]
-    #[cbor(with = "crate::value::text")]
-    pub process: Str,
-    /// The version number.
-    #[n(3)]
-    pub version: u32,
-    /// Who called it.
-    #[n(4)]
-    pub caller: Option<Caller>,
-    /// The queue entry to acknowledge at its end.
-    #[n(5)]
-    pub origin: Option<EntryKey>,
-    /// The message name that it holds together with `holds_key`.
-    #[n(6)]
-    #[cbor(with = "crate::value::maybe_text")]
-    pub holds_name: Option<Str>,
-    /// The correlation key that it holds.
-    #[n(7)]
-    #[cbor(with = "crate::value::maybe_text")]
-    pub holds_key: Option<Str>,
-    /// When, milliseconds since 1970 UTC.
-    #[n(8)]
-    pub at_ms: i64,
-    /// What a person may search it by.
-    #[n(9)]
-    #[cbor(with = "crate::value::maybe_text")]
-    pub business_key: Option<Str>,
-}
-
-/// Why a job waits for a worker again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
-#[cbor(index_only)]
-pub enum ReadyCause {
-    /// The worker did not answer in time.
-    #[n(0)]
-    LeaseExpired,
-    /// The back-off is over.
-    #[n(1)]
-    BackOffOver,
-    /// The incident was resolved.
-    #[n(2)]
-    IncidentResolved,
-}
-
-/// How a timer goes on after it fired.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
-pub struct Repeat {
-    /// Months and days of the interval cannot be said in milliseconds, so both are kept.
-    #[n(0)]
-    pub months: i32,
-    /// Milliseconds of the interval besides the months.
-    #[n(1)]
-    pub ms: i64,
-    /// Times to fire again; negative: for ever.
-    #[n(2)]
-    pub left: i32,
-}
-
-/// The kinds of incident, with the names of the compatible API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
-#[cbor(index_only)]
-pub enum IncidentKind {
-    /// A job has no retries left.
-    #[n(0)]
-    JobNoRetries,
-    /// No condition of a gateway holds and it has no default flow.
-    #[n(1)]
-    Condition,
-    /// An expression did not yield what is needed: text, a time, a condition's true or false.
-    #[n(2)]
-    ExtractValue,
-    /// An input or output mapping failed.
-    #[n(3)]
-    IoMapping,
-    /// The called process does not exist or is not enabled.
-    #[n(4)]
-    CalledElement,
-    /// Nobody catches a thrown error.
-    #[n(5)]
-    UnhandledError,
-    /// The instance enters steps without end.
-    #[n(6)]
-    StepLimit,
-    /// A joining gateway waits for a flow that cannot come.
-    #[n(7)]
-    UnsatisfiedJoin,
-    /// The variables are larger than a message may be.
-    #[n(8)]
-    MessageSize,
-    /// A broken assumption of the engine; the instance is quarantined.
-    #[n(9)]
-    Invariant,
-}
-
-impl IncidentKind {
-    /// The name in lists and in the compatible API.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::JobNoRetries => "JOB_NO_RETRIES",
-            Self::Condition => "CONDITION_ERROR",
-            Self::ExtractValue => "EXTRACT_VALUE_ERROR",
-            Self::IoMapping => "IO_MAPPING_ERROR",
-            Self::CalledElement => "CALLED_ELEMENT_ERROR",
-            Self::UnhandledError => "UNHANDLED_ERROR_EVENT",
-            Self::StepLimit => "STEP_LIMIT_EXCEEDED",
-            Self::UnsatisfiedJoin => "UNSATISFIED_JOIN",
-            Self::MessageSize => "MESSAGE_SIZE_EXCEEDED",
-            Self::Invariant => "UNKNOWN",
-        }
-    }
 }

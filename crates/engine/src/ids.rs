@@ -113,7 +113,6 @@ impl Block {
     /// The shard that handed the block out.
     #[must_use]
     pub fn shard(self) -> ShardId {
-        #[expect(clippy::cast_possible_truncation, reason = "13 bits remain after the shift")]
         ShardId((self.0 >> SHARD_SHIFT) as u16)
     }
 }
@@ -259,11 +258,11 @@ mod tests {
     fn a_key_leads_to_its_block_and_shard() {
         let mut blocks = Blocks::new(ShardId(1), 0);
         let block = blocks.take();
-        assert_eq!(block.first(), (1 << 51) + 256);
+        assert_eq!(block.first(), (1 << 51) + 256, "IDS-1");
         assert_eq!(block.shard(), ShardId(1));
         let mut cursor = KeyCursor::behind(InstanceKey(block.first()));
         cursor.next = KEYS_PER_BLOCK - 1;
-        assert_eq!(Block::of(cursor.peek()), block);
+        assert_eq!(Block::of(cursor.peek()), block, "IDS-2");
         assert!(!cursor.is_exhausted());
         cursor.next += 1;
         assert!(cursor.is_exhausted());

@@ -100,7 +100,8 @@ impl Log {
             Event::VariablesSet { step, variables } => {
                 Some(format!("{} sets {}", self.step(*step, names), assignments(variables)))
             }
-            Event::JoinPassed { .. } | Event::BlockTaken { .. } | Event::TurnEnded { .. } => None,
+            Event::BlockTaken { .. } => Some("  takes another block of keys".to_string()),
+            Event::JoinPassed { .. } | Event::TurnEnded { .. } => None,
             Event::InstanceCompleted => Some(format!("{} completed", self.name(names))),
             Event::InstanceCancelled => Some(format!("{} cancelled", self.name(names))),
             _ => self.job_event(event, names).or_else(|| self.wait_event(event, program, names)),

@@ -1,9 +1,9 @@
 //! The scenario language: a model and inputs go in, and what happens comes out as text.
 //!
-//! Lines that begin with `#` give reasons, `>` are inputs, `|` what they brought about, `!` why they
-//! were refused; everything else is model text (`bpmn::read_text`; each model begins with `model`)
-//! or a line of `settings`. [`run`] answers the same text with the produced lines made anew. The
-//! inputs are listed in `script::input`.
+//! Lines that begin with `#` give reasons, `>` are inputs, `|` what they brought about, `!` why
+//! they were refused; everything else is model text (`bpmn::read_text`; each model begins with
+//! `model`) or a line of `settings`. [`run`] answers the same text with the produced lines made
+//! anew. The inputs are listed in `script::input`.
 //!
 //! Boundary: for tests only (feature `script`). A [`World`] carries effects out as a shard does: in
 //! the order of the decisions, within one turn where they concern another aggregate.

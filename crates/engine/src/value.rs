@@ -29,7 +29,14 @@ const DEPTH_MAX: u32 = 256;
 pub fn encode<C, W: Write>(
     value: &Value,
     out: &mut Encoder<W>,
-    context: &mut C,
+    _context: &mut C,
+) -> Result<(), EncodeError<W::Error>> {
+    encode_value(value, out)
+}
+
+fn encode_value<W: Write>(
+    value: &Value,
+    out: &mut Encoder<W>,
 ) -> Result<(), EncodeError<W::Error>> {
     match value {
         Value::Null => out.null()?,
@@ -42,7 +49,7 @@ pub fn encode<C, W: Write>(
         Value::List(items) => {
             out.array(items.len() as u64)?;
             for item in items.iter() {
-                encode(item, out, context)?;
+                encode_value(item, out)?;
             }
             out
         }
@@ -50,7 +57,7 @@ pub fn encode<C, W: Write>(
             out.map(entries.len() as u64)?;
             for (name, value) in entries.iter() {
                 out.str(name)?;
-                encode(value, out, context)?;
+                encode_value(value, out)?;
             }
             out
         }

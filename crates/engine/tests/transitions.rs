@@ -83,7 +83,7 @@ fn impossible(subject: &str, state: &str, command: &str) -> Option<&'static str>
 fn files(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).expect("readable") {
-        let path = entry.unwrap().path();
+        let path = entry.expect("readable").path();
         if path.is_dir() {
             found.extend(files(&path));
         } else if path.extension().is_some_and(|ending| ending == "scn") {
@@ -113,8 +113,8 @@ fn every_command_in_every_state_is_shown_or_impossible() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let shown = shown(root);
     let mut table = String::from(
-        "# Transitions\n\nWhat each command does in each state, as the scenarios show it: the state \
-         afterwards, or the\nrejection. Made by `tests/transitions.rs`.\n",
+        "# Transitions\n\nWhat each command does in each state, as the scenarios show it: the \
+         state afterwards, or the\nrejection. Made by `tests/transitions.rs`.\n",
     );
     let mut missing = String::new();
     let mut known = BTreeSet::new();

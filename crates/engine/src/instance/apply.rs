@@ -96,10 +96,10 @@ fn finish(state: &mut Instance, status: Status) {
 }
 
 fn apply_note(state: &mut Instance, event: &Event) {
-    if let Event::ErrorEscalated { step, .. } = event {
-        if let Some(step) = state.steps.get_mut(step) {
-            step.phase = StepPhase::Active;
-        }
+    if let Event::ErrorEscalated { step, .. } = event
+        && let Some(step) = state.steps.get_mut(step)
+    {
+        step.phase = StepPhase::Active;
     }
 }
 
@@ -197,10 +197,10 @@ fn apply_job(state: &mut Instance, event: &Event) {
             }
         }
         Event::JobCompleted { job } | Event::JobWithdrawn { job } => {
-            if let Some(step) = state.owners.remove(&job.0) {
-                if let Some(step) = state.steps.get_mut(&step) {
-                    step.wait = Wait::Nothing;
-                }
+            if let Some(step) = state.owners.remove(&job.0)
+                && let Some(step) = state.steps.get_mut(&step)
+            {
+                step.wait = Wait::Nothing;
             }
         }
         Event::JobFailed { job, retries, back_off_until_ms, .. } => {
@@ -257,10 +257,10 @@ fn apply_wait(state: &mut Instance, event: &Event) {
             }
         }
         Event::TimerFired { timer } | Event::TimerDisarmed { timer } => {
-            if let Some(step) = state.owners.remove(timer) {
-                if let Some(step) = state.steps.get_mut(&step) {
-                    step.timers.retain(|kept| kept.key != *timer);
-                }
+            if let Some(step) = state.owners.remove(timer)
+                && let Some(step) = state.steps.get_mut(&step)
+            {
+                step.timers.retain(|kept| kept.key != *timer);
             }
         }
         Event::SubscriptionOpened { step, element, name, key } => {

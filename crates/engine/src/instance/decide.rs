@@ -136,7 +136,7 @@ fn perform(draft: &mut Draft<'_, '_>, command: Command) -> Result<Option<Activat
         Command::CompleteJob { job, variables } => job::complete(draft, job, &variables)?,
         Command::FailJob { job, retries, message, back_off_ms, variables } => {
             let failure = job::Failure { retries, message, back_off_ms };
-            job::fail(draft, job, failure, &variables)?;
+            job::fail(draft, job, &failure, &variables)?;
         }
         Command::ThrowError { job, code, message, variables } => {
             job::throw(draft, job, &element::Thrown { code, message, variables })?;

@@ -117,3 +117,17 @@ fn cut(message: &str) -> &str {
     }
     &message[..end]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{MESSAGE_BYTES_MAX, cut};
+
+    #[test]
+    fn a_long_message_is_cut_between_characters() {
+        assert_eq!(cut("short"), "short");
+        let long = "ü".repeat(MESSAGE_BYTES_MAX);
+        assert_eq!(cut(&long).len(), MESSAGE_BYTES_MAX);
+        let odd = alloc::format!("x{long}");
+        assert_eq!(cut(&odd).len(), MESSAGE_BYTES_MAX - 1);
+    }
+}

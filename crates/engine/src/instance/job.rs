@@ -71,7 +71,7 @@ pub(crate) fn complete(
 pub(crate) fn fail(
     draft: &mut Draft<'_, '_>,
     key: JobKey,
-    failure: Failure,
+    failure: &Failure,
     result: &Context,
 ) -> Result<(), Rejection> {
     let (step, job) = workable(draft, key)?;

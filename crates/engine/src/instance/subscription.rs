@@ -3,7 +3,8 @@
 //! Boundary: reads expressions, arms and fires; what happens then is in `boundary` and `end`.
 //! Invariants: SUB-1 either all that a step waits for is opened or nothing is, so that a failed
 //! expression leaves nothing behind.
-//! Read first: [`prepare`], then [`open`], then [`fire`].   Tests: tests/scenarios/timers/, tests/scenarios/messages/
+//! Read first: [`prepare`], then [`open`] and [`fire`].
+//! Tests: tests/scenarios/timers/, tests/scenarios/messages/
 
 use alloc::format;
 use alloc::string::{String, ToString};

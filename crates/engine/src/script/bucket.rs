@@ -20,7 +20,7 @@ impl World {
     /// Publishes a message: id, time to live, content.
     pub(super) fn publish(
         &mut self,
-        at: (Str, Str),
+        at: &(Str, Str),
         (id, time_to_live_ms, variables): (Str, i64, Context),
         only: Option<Str>,
     ) {
@@ -32,7 +32,7 @@ impl World {
         self.tell_bucket(at, command);
     }
 
-    pub(super) fn tell_bucket(&mut self, at: (Str, Str), command: message::Command) {
+    pub(super) fn tell_bucket(&mut self, at: &(Str, Str), command: message::Command) {
         let starts = self.starts(&at.0);
         let keyed = !at.1.is_empty();
         let now_ms = self.now_ms();
@@ -41,11 +41,11 @@ impl World {
         let result = message::decide(bucket, command, &starts, keyed, now_ms);
         let after = bucket.clone();
         if bucket.is_empty() {
-            self.buckets.remove(&at);
+            self.buckets.remove(at);
         }
         match result {
             Ok(decision) => {
-                self.show_bucket(&at, &before, &after);
+                self.show_bucket(at, &before, &after);
                 let effects = decision.effects.into_iter();
                 self.queue.extend(effects.map(|effect| Pending::Bucket(at.clone(), effect)));
             }
@@ -83,7 +83,7 @@ impl World {
                 if self.tell(instance, command).is_err() {
                     self.say(&format!("  {} came too late", self.aliases.message(message.0)));
                     let command = message::Command::Return { message, process, step, element };
-                    self.tell_bucket(at, command);
+                    self.tell_bucket(&at, command);
                 }
             }
             message::Effect::Start { option, variables, holds } => {
@@ -100,7 +100,7 @@ impl World {
                 };
                 if holds {
                     let holder = message::Holder { process: option.process, instance };
-                    self.tell_bucket(at, message::Command::Hold(holder));
+                    self.tell_bucket(&at, message::Command::Hold(holder));
                 }
                 self.enqueue(instance, effects);
             }

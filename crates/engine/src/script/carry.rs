@@ -97,15 +97,15 @@ impl World {
                 let Some(running) = self.instances.get(&key) else { return };
                 let process = running.state.process.clone();
                 let waiting = message::Waiting { instance: key, step, element, process, once };
-                self.tell_bucket((name, correlation), message::Command::Subscribe(waiting));
+                self.tell_bucket(&(name, correlation), message::Command::Subscribe(waiting));
             }
             Effect::Unsubscribe { name, key: correlation, step, element } => {
                 let command = message::Command::Unsubscribe { step, element };
-                self.tell_bucket((name, correlation), command);
+                self.tell_bucket(&(name, correlation), command);
             }
             Effect::PublishMessage { name, key: correlation, id, time_to_live_ms, variables } => {
                 let publication = (id, time_to_live_ms, variables);
-                self.publish((name, correlation), publication, None);
+                self.publish(&(name, correlation), publication, None);
             }
             Effect::StartChild { .. }
             | Effect::ReportToCaller { .. }
@@ -123,7 +123,7 @@ impl World {
                 self.try_tell(thrower.instance, command);
             }
             Effect::End { holds: Some(at), .. } => {
-                self.tell_bucket(at, message::Command::Release { instance: key });
+                self.tell_bucket(&at, message::Command::Release { instance: key });
             }
             _ => {}
         }

@@ -94,7 +94,7 @@ impl World {
             }
             Due::Expiry(name, key) => {
                 self.rows.expiries.remove(&(due_ms, name.clone(), key.clone()));
-                self.tell_bucket((name, key), message::Command::Expire);
+                self.tell_bucket(&(name, key), message::Command::Expire);
             }
             Due::Schedule(at) => self.fire_schedule(at),
         }

@@ -1,20 +1,19 @@
-//! The inputs of scenarios.
+//! The inputs of scenarios, by whom they stand for.
 //!
-//! | input | does |
-//! | --- | --- |
-//! | `create PROCESS [@ELEMENT] [#NAME] [for=KEY] [entry=N] {…}` | starts an instance |
-//! | `lease JOB [worker=W] [for=60s]`, `complete JOB {…}`, `release JOB`, `expire JOB` | as a worker |
-//! | `fail JOB RETRIES ["MESSAGE"] [back-off=10s] {…}`, `throw JOB CODE ["MESSAGE"] {…}` | |
-//! | `retries JOB N`, `deadline JOB 30s`, `resolve INCIDENT`, `cancel INSTANCE` | as an operator |
-//! | `set INSTANCE[/STEP] [local] {…}`, `enable PROCESS`, `disable PROCESS` | |
-//! | `publish NAME KEY [ttl=1h] [id=ID] [only=PROCESS] {…}` | publishes a message |
-//! | `clock 30s`, `jump 30s` | moves the clock step by step, or at once as after a restart |
-//! | `settings …` | as a line of settings |
-//! | `continue INSTANCE`, `fire TIMER`, `correlate STEP ELEMENT {…}`, `accept STEP CHILD`, | what only |
-//! | `refuse STEP "WHY"`, `child-completed STEP CHILD {…}`, `child-error STEP CHILD CODE`, | a shard |
-//! | `uncaught STEP CODE`, `cancel-child INSTANCE` | says |
+//! - client: `create PROCESS [@ELEMENT] [#NAME] [for=KEY] [entry=N] {…}`,
+//!   `publish NAME KEY [ttl=1h] [id=ID] [only=PROCESS] {…}`, `cancel INSTANCE`
+//! - worker: `lease JOB [worker=W] [for=60s]`, `complete JOB {…}`, `throw JOB CODE ["WHY"] {…}`,
+//!   `fail JOB RETRIES ["WHY"] [back-off=10s] {…}`
+//! - operator: `retries JOB N`, `deadline JOB 30s`, `resolve INCIDENT`, `enable PROCESS`,
+//!   `disable PROCESS`, `set INSTANCE[/STEP] [local] {…}`
+//! - time: `clock 30s` moves step by step to each moment, `jump 30s` at once as after a restart
+//! - what else a shard says: `expire JOB`, `release JOB`, `fire TIMER`, `continue INSTANCE`,
+//!   `correlate STEP ELEMENT {…}`, `accept STEP CHILD`, `refuse STEP "WHY"`, `uncaught STEP CODE`,
+//!   `child-completed STEP CHILD {…}`, `child-error STEP CHILD CODE`, `cancel-child INSTANCE`
+//! - the scenario itself: `settings …`
 //!
-//! Boundary: reads a line and hands it to the world. Read first: [`World::input`].
+//! Boundary: reads a line and hands it to the world.
+//! Read first: [`World::input`].
 
 use alloc::format;
 use alloc::string::String;
@@ -129,7 +128,7 @@ impl World {
         let id = words.pair("id").unwrap_or_default();
         let only = words.pair("only").map(Into::into);
         let publication = (id.into(), time_to_live_ms, words.json.clone());
-        self.publish((name.into(), key.into()), publication, only);
+        self.publish(&(name.into(), key.into()), publication, only);
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! The words of an input line: bare, quoted, `key=value`, `#alias`, and JSON to the end of the line.
+//! The words of an input line: bare, quoted, `key=value`, `#alias`, and JSON to its end.
 //!
 //! Boundary: text only.
 //! Read first: [`Words`].
