@@ -1,6 +1,9 @@
 //! The server without a network: instances and documents per second through the handle, on
 //! SQLite with a real flush per unit. `cargo bench -p node -- [seconds] [in flight]`
 
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+#![expect(clippy::print_stdout, reason = "the figures are the output")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

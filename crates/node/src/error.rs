@@ -202,7 +202,7 @@ impl Error {
         }
     }
 
-    pub(crate) fn not_found(kind: &'static str, name: impl ToString) -> Self {
+    pub(crate) fn not_found(kind: &'static str, name: &(impl ToString + ?Sized)) -> Self {
         Self::NotFound { kind, name: name.to_string() }
     }
 }
@@ -210,10 +210,10 @@ impl Error {
 impl From<Rejection> for Error {
     fn from(rejection: Rejection) -> Self {
         match rejection {
-            Rejection::InstanceGone(key) => Self::not_found("instance", key.0),
-            Rejection::JobGone(key) => Self::not_found("job", key.0),
-            Rejection::IncidentGone(key) => Self::not_found("incident", key.0),
-            Rejection::StepGone(key) => Self::not_found("step", key.0),
+            Rejection::InstanceGone(key) => Self::not_found("instance", &key.0),
+            Rejection::JobGone(key) => Self::not_found("job", &key.0),
+            Rejection::IncidentGone(key) => Self::not_found("incident", &key.0),
+            Rejection::StepGone(key) => Self::not_found("step", &key.0),
             Rejection::JobFailed(key) => Self::State {
                 detail: format!(
                     "job `{}` has failed and waits for its incident's resolution",

@@ -52,13 +52,14 @@ pub struct Options {
 impl Options {
     /// The defaults, with working files below `scratch`.
     #[must_use]
-    pub fn new(name: &str, scratch: PathBuf) -> Self {
+    pub fn new(name: &str, mut scratch: PathBuf) -> Self {
         let settings = Settings { packages_dir: scratch.join("packages"), ..Settings::default() };
+        scratch.push("services");
         Self {
             name: name.to_owned(),
             clock: Clock::System,
             settings,
-            services: host::service::Options::new(scratch.join("services")),
+            services: host::service::Options::new(scratch),
         }
     }
 }
@@ -158,10 +159,10 @@ impl Node {
             // The shard may have ended by itself.
             let _ = stopped.await;
         }
-        if let Some(running) = self.inner.running.lock().await.take() {
-            if let Err(error) = running.await {
-                tracing::error!(%error, "the shard broke");
-            }
+        if let Some(running) = self.inner.running.lock().await.take()
+            && let Err(error) = running.await
+        {
+            tracing::error!(%error, "the shard broke");
         }
     }
 
@@ -255,7 +256,7 @@ impl Node {
     pub async fn resolve(&self, incident: IncidentKey, retries: Option<i32>) -> Result<(), Error> {
         if let Some(retries) = retries {
             let row = self.inner.store.incident(incident).await?;
-            let Some(row) = row else { return Err(Error::not_found("incident", incident.0)) };
+            let Some(row) = row else { return Err(Error::not_found("incident", &incident.0)) };
             if let Some(job) = row.job {
                 self.command(row.instance, Command::UpdateRetries { job, retries }).await?;
             }
@@ -286,7 +287,7 @@ impl Node {
     /// [`Error::NotFound`].
     pub async fn instance(&self, key: InstanceKey) -> Result<InstanceRow, Error> {
         let row = self.inner.store.instance(key).await?;
-        row.ok_or_else(|| Error::not_found("instance", key.0))
+        row.ok_or_else(|| Error::not_found("instance", &key.0))
     }
 
     /// The committed state of a running instance; none if it has ended.

@@ -22,7 +22,7 @@ pub use catalog::{
 pub use clock::Clock;
 pub use error::{CODES, Error, Retry};
 pub use handle::{InstanceQuery, Node, Options, Publication};
-pub use input::{Accepted, Created, Ended, Which};
+pub use input::{Accepted, Created, Ended, JobFailure, NewMessage, Which};
 pub use published::{Condition, Counters};
 pub use shard::Settings;
 pub use stream::{JobStream, WorkerRequest};

@@ -256,15 +256,14 @@ fn check_process(
                 problems.push(named(process, position, "PKG-012", message, hint));
             }
         }
-        if let Kind::CallActivity(call) = &element.kind {
-            if let Some(Value::String(called)) = call.process_id.as_constant() {
-                if !owners.contains_key(&**called) {
-                    let message = format!("the called process `{called}` is not deployed");
-                    let hint = "deploy it before an instance comes here";
-                    let found = named(process, position, "PKG-012", message, hint);
-                    problems.push(found.warning());
-                }
-            }
+        if let Kind::CallActivity(call) = &element.kind
+            && let Some(Value::String(called)) = call.process_id.as_constant()
+            && !owners.contains_key(&**called)
+        {
+            let message = format!("the called process `{called}` is not deployed");
+            let hint = "deploy it before an instance comes here";
+            let found = named(process, position, "PKG-012", message, hint);
+            problems.push(found.warning());
         }
     }
 }

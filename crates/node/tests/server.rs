@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use feel::{Context, Value};
-use node::{Node, Options, Which, WorkerRequest};
+use node::{NewMessage, Node, Options, Which, WorkerRequest};
 use store::memory::Memory;
 use store::{InstanceFilter, InstanceState, Store};
+use tokio::task::JoinSet;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -54,6 +55,17 @@ fn variables(json: &str) -> Context {
     match feel::json::parse(json.as_bytes()) {
         Ok(Value::Context(context)) => context,
         other => panic!("no object: {other:?}"),
+    }
+}
+
+fn paid(order: &str, time_to_live_ms: i64, json: &str) -> NewMessage {
+    let variables = variables(json);
+    NewMessage {
+        name: "paid".into(),
+        key: order.into(),
+        id: "".into(),
+        time_to_live_ms,
+        variables,
     }
 }
 
@@ -117,13 +129,11 @@ async fn a_long_poll_is_woken_by_a_new_job() {
     let none = node.activate_jobs(worker("work"), 1, None).await.expect("an answer");
     assert!(none.is_empty());
     let poller = node.clone();
-    let waiting =
-        tokio::task::spawn(
-            async move { poller.activate_jobs(worker("work"), 1, Some(PATIENCE)).await },
-        );
+    let mut waiting = JoinSet::new();
+    waiting.spawn(async move { poller.activate_jobs(worker("work"), 1, Some(PATIENCE)).await });
     tokio::task::yield_now().await;
     node.create(Which::Enabled("p".into()), Context::default()).await.expect("created");
-    let jobs = waiting.await.expect("joined").expect("jobs");
+    let jobs = waiting.join_next().await.expect("one").expect("joined").expect("jobs");
     assert_eq!(jobs.len(), 1);
     node.stop().await;
 }
@@ -159,19 +169,17 @@ async fn a_timer_fires_and_a_message_correlates_in_both_orders() {
 </bpmn:message><bpmn:process id="unused" isExecutable="false">"#;
     let (node, _scratch) = open(Arc::new(Memory::new())).await;
     deploy(&node, "r", body).await;
-    node.publish_message("paid", "early", "", 60_000, variables(r#"{"x":1}"#)).await.expect("ok");
+    node.publish_message(paid("early", 60_000, r#"{"x":1}"#)).await.expect("ok");
     let early = node
         .create_and_wait(Which::Enabled("r".into()), variables(r#"{"order":"early"}"#), PATIENCE)
         .await
         .expect("ended");
     assert_eq!(early.variables.get("x"), Some(&Value::from(1)));
-    let waiting = {
-        let node = node.clone();
-        tokio::task::spawn(async move {
-            let which = Which::Enabled("r".into());
-            node.create_and_wait(which, variables(r#"{"order":"late"}"#), PATIENCE).await
-        })
-    };
+    let (mut waiting, starter) = (JoinSet::new(), node.clone());
+    waiting.spawn(async move {
+        let which = Which::Enabled("r".into());
+        starter.create_and_wait(which, variables(r#"{"order":"late"}"#), PATIENCE).await
+    });
     let key = loop {
         let row = node.instances(&InstanceFilter { limit: 1, ..InstanceFilter::default() }).await;
         match row.expect("a list").first() {
@@ -180,8 +188,8 @@ async fn a_timer_fires_and_a_message_correlates_in_both_orders() {
         }
     };
     assert!(node.state(key).await.expect("a state").is_some());
-    node.publish_message("paid", "late", "", 0, variables(r#"{"x":2}"#)).await.expect("ok");
-    let late = waiting.await.expect("joined").expect("ended");
+    node.publish_message(paid("late", 0, r#"{"x":2}"#)).await.expect("ok");
+    let late = waiting.join_next().await.expect("one").expect("joined").expect("ended");
     assert_eq!(late.variables.get("x"), Some(&Value::from(2)));
     node.stop().await;
 }

@@ -65,7 +65,7 @@ impl Node {
     pub async fn resource(&self, definition: DefinitionKey) -> Result<bytes::Bytes, Error> {
         let catalog = self.catalog();
         let Some(known) = catalog.definitions.get(&definition) else {
-            return Err(Error::not_found("process", definition.0));
+            return Err(Error::not_found("process", &definition.0));
         };
         let found = self.inner.store.blob(&known.digest).await?;
         found.ok_or_else(|| Error::not_found("resource", &known.resource))

@@ -96,24 +96,10 @@ impl Node {
     ///
     /// # Errors
     /// [`Error::Exists`] if one of the same id is still buffered.
-    pub async fn publish_message(
-        &self,
-        name: &str,
-        correlation_key: &str,
-        id: &str,
-        time_to_live_ms: i64,
-        variables: Context,
-    ) -> Result<u64, Error> {
-        if name.is_empty() {
+    pub async fn publish_message(&self, message: NewMessage) -> Result<u64, Error> {
+        if message.name.is_empty() {
             return Err(Error::Invalid { detail: "a message needs a name".into() });
         }
-        let message = NewMessage {
-            name: name.into(),
-            key: correlation_key.into(),
-            id: id.into(),
-            time_to_live_ms,
-            variables,
-        };
         self.ask(|reply| Input::Message { message, reply }).await
     }
 
@@ -138,7 +124,7 @@ impl Node {
     pub async fn entry(&self, key: EntryKey) -> Result<(EntryRow, Option<DocumentRow>), Error> {
         let store = &self.inner.store;
         let Some(row) = store.entry(key).await? else {
-            return Err(Error::not_found("entry", key.0));
+            return Err(Error::not_found("entry", &key.0));
         };
         let document = store.document(row.document).await?;
         Ok((row, document))

@@ -69,12 +69,9 @@ impl Node {
     pub async fn fail_job(
         &self,
         job: JobKey,
-        retries: i32,
-        message: &str,
-        back_off_ms: i64,
-        variables: Context,
+        failure: JobFailure,
     ) -> Result<(), Error> {
-        let message = message.into();
+        let JobFailure { retries, message, back_off_ms, variables } = failure;
         let command = Command::FailJob { job, retries, message, back_off_ms, variables };
         self.command(InstanceKey(job.0), command).await
     }

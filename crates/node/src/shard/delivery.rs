@@ -173,8 +173,7 @@ impl Shard {
     pub(super) fn conclude(
         &mut self,
         trigger: &Trigger,
-        entry: EntryKey,
-        row: EntryRow,
+        (entry, row): (EntryKey, EntryRow),
         delivery: Delivery,
         fresh: bool,
     ) {
@@ -264,7 +263,7 @@ impl Shard {
             content,
         };
         let delivery = self.deliver(&trigger, entry, &document).await?;
-        self.conclude(&trigger, entry, row, delivery, false);
+        self.conclude(&trigger, (entry, row), delivery, false);
         self.settle().await
     }
 
@@ -279,7 +278,7 @@ impl Shard {
         match (failure, trigger) {
             (None, _) => self.batch.set_entry(entry, false, None),
             (Some(reason), Some(trigger)) => {
-                self.conclude(&trigger, entry, row, Delivery::Failed(reason), false);
+                self.conclude(&trigger, (entry, row), Delivery::Failed(reason), false);
             }
             (Some(reason), None) => {
                 let row = self.dead(row, reason);

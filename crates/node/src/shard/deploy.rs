@@ -140,10 +140,10 @@ impl Shard {
             active: active_now,
             at_ms: active.at_ms,
         };
-        if let Some(earlier) = catalog.packages.get(&name) {
-            if *earlier.package.manifest().version.to_string() != *version {
-                self.batch.unit.packages.push(row(earlier, false));
-            }
+        if let Some(earlier) = catalog.packages.get(&name)
+            && *earlier.package.manifest().version.to_string() != *version
+        {
+            self.batch.unit.packages.push(row(earlier, false));
         }
         let active = Arc::new(ActivePackage {
             package: new.package,

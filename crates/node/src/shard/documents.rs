@@ -106,7 +106,7 @@ impl Shard {
                 reason: None,
             };
             let delivery = self.deliver(&trigger, entry, &document).await?;
-            self.conclude(&trigger, entry, row, delivery, true);
+            self.conclude(&trigger, (entry, row), delivery, true);
             if self.batch.entries.contains_key(&entry) {
                 self.batch.documents.insert(key, document.clone());
             }
@@ -127,7 +127,7 @@ impl Shard {
         }
         match self.store.document(row.document).await? {
             Some(stored) => context_of(&stored.content),
-            None => Err(Error::not_found("document", row.document.0)),
+            None => Err(Error::not_found("document", &row.document.0)),
         }
     }
 

@@ -57,7 +57,8 @@ impl Shard {
                 self.tell_bucket((name, key), command).await??;
             }
             Effect::PublishMessage { name, key, id, time_to_live_ms, variables } => {
-                self.publish_from(name, key, id, time_to_live_ms, variables).await?;
+                let message = NewMessage { name, key, id, time_to_live_ms, variables };
+                self.publish_from(message).await?;
             }
             Effect::PublishDocument { document_type, id, content } => {
                 self.publish_document_from(instance, &document_type, id, content).await?;

@@ -18,11 +18,12 @@ pub(super) struct EntryQueue {
 
 impl EntryQueue {
     pub(super) fn add(&mut self, entry: EntryKey, row: EntryRow) {
-        self.due.insert((row.due_ms, entry));
-        if let Some(earlier) = self.rows.insert(entry, row.clone()) {
-            if earlier.due_ms != row.due_ms {
-                self.due.remove(&(earlier.due_ms, entry));
-            }
+        let due_ms = row.due_ms;
+        self.due.insert((due_ms, entry));
+        if let Some(earlier) = self.rows.insert(entry, row)
+            && earlier.due_ms != due_ms
+        {
+            self.due.remove(&(earlier.due_ms, entry));
         }
     }
 

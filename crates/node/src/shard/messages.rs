@@ -134,21 +134,24 @@ impl Shard {
     }
 
     /// Publishes a message on behalf of an instance; a duplicate is dropped.
-    pub(super) async fn publish_from(
-        &mut self,
-        name: Str,
-        key: Str,
-        id: Str,
-        time_to_live_ms: i64,
-        variables: Context,
-    ) -> Result<(), Error> {
-        let message = MessageKey(self.loose_key());
-        let deadline_ms = self.now_ms.saturating_add(time_to_live_ms.max(0));
-        let command = BucketCommand::Publish { message, id, variables, deadline_ms, only: None };
-        match self.tell_bucket((name, key), command).await? {
+    pub(super) async fn publish_from(&mut self, message: NewMessage) -> Result<(), Error> {
+        match self.publish_message(message).await? {
             Ok(_) | Err(Rejection::Duplicate) => Ok(()),
             Err(rejection) => Err(Error::from(rejection)),
         }
+    }
+
+    /// Puts a message into its bucket. Answers its key.
+    pub(super) async fn publish_message(
+        &mut self,
+        message: NewMessage,
+    ) -> Result<Result<u64, Rejection>, Error> {
+        let NewMessage { name, key, id, time_to_live_ms, variables } = message;
+        let message = MessageKey(self.loose_key());
+        let deadline_ms = self.now_ms.saturating_add(time_to_live_ms.max(0));
+        let command = BucketCommand::Publish { message, id, variables, deadline_ms, only: None };
+        let told = self.tell_bucket((name, key), command).await?;
+        Ok(told.map(|_| message.0))
     }
 
     /// A bucket's wake-up: drops what is past its deadline.

@@ -41,7 +41,7 @@ impl Shard {
                 self.answer(reply, Ok(accepted));
             }
             Input::Message { message, reply } => {
-                let published = self.publish_message(message).await?;
+                let published = self.publish_message(message).await?.map_err(Error::from);
                 self.settle().await?;
                 self.answer(reply, published);
             }
@@ -192,20 +192,6 @@ impl Shard {
         })
     }
 
-    async fn publish_message(&mut self, message: NewMessage) -> Result<Result<u64, Error>, Error> {
-        let key = MessageKey(self.loose_key());
-        let deadline_ms = self.now_ms.saturating_add(message.time_to_live_ms.max(0));
-        let command = BucketCommand::Publish {
-            message: key,
-            id: message.id,
-            variables: message.variables,
-            deadline_ms,
-            only: None,
-        };
-        let told = self.tell_bucket((message.name, message.key), command).await?;
-        Ok(told.map(|_| key.0).map_err(Error::from))
-    }
-
     /// Queues dead or parked entries again.
     pub(super) async fn replay(&mut self, entries: Vec<EntryKey>) -> Result<u64, Error> {
         let mut number = 0;
@@ -240,7 +226,7 @@ impl Shard {
     }
 
     async fn purge(&mut self) -> Result<u64, Error> {
-        let found = self.store.forgettable(self.now_ms, PAGE).await?;
+        let found = self.store.forgettable(self.now_ms.saturating_add(1), PAGE).await?;
         let number = found.len() as u64;
         self.batch.changes += 1;
         self.batch.unit.forget.extend(found);
@@ -260,7 +246,7 @@ impl Shard {
                 Some(found) => Some(found.key),
                 None => {
                     let name = format!("{process}:{version}");
-                    return Ok(Err(Error::not_found("process", name)));
+                    return Ok(Err(Error::not_found("process", &name)));
                 }
             },
         };

@@ -55,10 +55,11 @@ impl Shard {
             if flight.is_none() && !self.batch.is_idle() {
                 flight = Some(self.launch());
             }
-            if flight.is_none() && self.calls.is_empty() {
-                if let Some(reply) = stopping.take() {
-                    return Exit::Stopped(reply);
-                }
+            if flight.is_none()
+                && self.calls.is_empty()
+                && let Some(reply) = stopping.take()
+            {
+                return Exit::Stopped(reply);
             }
         }
     }
