@@ -78,12 +78,30 @@ pub struct Accepted {
 
 /// A message to publish.
 #[derive(Debug)]
-pub(crate) struct NewMessage {
-    pub(crate) name: Str,
-    pub(crate) key: Str,
-    pub(crate) id: Str,
-    pub(crate) time_to_live_ms: i64,
-    pub(crate) variables: Context,
+pub struct NewMessage {
+    /// Its name.
+    pub name: Str,
+    /// Its correlation key; empty reaches message start events only.
+    pub key: Str,
+    /// While one of the same id is buffered, another is refused; empty: never.
+    pub id: Str,
+    /// How long it waits for a receiver, in milliseconds; zero: it must find one at once.
+    pub time_to_live_ms: i64,
+    /// What the receiver gets.
+    pub variables: Context,
+}
+
+/// A worker's failure.
+#[derive(Debug)]
+pub struct JobFailure {
+    /// Tries that are left; none makes an incident.
+    pub retries: i32,
+    /// What happened.
+    pub message: Str,
+    /// Pause before the next try, in milliseconds.
+    pub back_off_ms: i64,
+    /// What the worker leaves behind for the step.
+    pub variables: Context,
 }
 
 /// Everything that can reach a shard.

@@ -60,13 +60,7 @@ fn variables(json: &str) -> Context {
 
 fn paid(order: &str, time_to_live_ms: i64, json: &str) -> NewMessage {
     let variables = variables(json);
-    NewMessage {
-        name: "paid".into(),
-        key: order.into(),
-        id: "".into(),
-        time_to_live_ms,
-        variables,
-    }
+    NewMessage { name: "paid".into(), key: order.into(), id: "".into(), time_to_live_ms, variables }
 }
 
 #[tokio::test]

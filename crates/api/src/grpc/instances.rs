@@ -9,6 +9,7 @@ use std::time::Duration;
 use engine::Reach;
 use engine::ids::{IncidentKey, InstanceKey, StepKey};
 use feel::{Context, Value};
+use node::NewMessage;
 use proto::gateway::{
     CancelProcessInstanceRequest, CancelProcessInstanceResponse, CreateProcessInstanceRequest,
     CreateProcessInstanceResponse, CreateProcessInstanceWithResultRequest,
@@ -151,10 +152,13 @@ pub(super) async fn publish(
 ) -> Result<PublishMessageResponse, Status> {
     check_tenant(&request.tenant_id, PUBLISH)?;
     let variables = context(&request.variables, PUBLISH)?;
-    let (name, key) = (&request.name, &request.correlation_key);
-    let live_ms = request.time_to_live.max(0);
-    let published =
-        face.node.publish_message(name, key, &request.message_id, live_ms, variables).await;
-    let key = published.map_err(refuse(PUBLISH))?;
+    let message = NewMessage {
+        name: request.name.into(),
+        key: request.correlation_key.into(),
+        id: request.message_id.into(),
+        time_to_live_ms: request.time_to_live.max(0),
+        variables,
+    };
+    let key = face.node.publish_message(message).await.map_err(refuse(PUBLISH))?;
     Ok(PublishMessageResponse { key: key.cast_signed(), tenant_id: TENANT.to_owned() })
 }

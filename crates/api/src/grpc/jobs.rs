@@ -10,7 +10,7 @@ use engine::ids::JobKey;
 use engine::instance::Activation;
 use feel::{Str, Value};
 use futures_util::{Stream, stream};
-use node::WorkerRequest;
+use node::{JobFailure, WorkerRequest};
 use prost::Message;
 use proto::gateway::{
     ActivateJobsRequest, ActivateJobsResponse, ActivatedJob, CompleteJobRequest,
@@ -187,10 +187,13 @@ pub(super) async fn fail(
 ) -> Result<FailJobResponse, Status> {
     let job = job(request.job_key, FAIL)?;
     let variables = context(&request.variables, FAIL)?;
-    let (retries, back_off_ms) = (request.retries, request.retry_back_off.max(0));
-    let message = &request.error_message;
-    let failed = face.node.fail_job(job, retries, message, back_off_ms, variables).await;
-    failed.map_err(refuse(FAIL))?;
+    let failure = JobFailure {
+        retries: request.retries,
+        message: request.error_message.into(),
+        back_off_ms: request.retry_back_off.max(0),
+        variables,
+    };
+    face.node.fail_job(job, failure).await.map_err(refuse(FAIL))?;
     Ok(FailJobResponse {})
 }
 

@@ -6,6 +6,7 @@
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::StatusCode;
+use node::NewMessage;
 
 use super::json::{Fields, answer, key, object};
 use super::{Face, body};
@@ -23,13 +24,19 @@ pub(super) async fn publish(
     let name = fields.needed("name")?;
     let correlation_key = fields.text("correlationKey")?.unwrap_or_default();
     let id = fields.text("id")?.unwrap_or_default();
-    let live_ms = fields.duration_ms("timeToLive")?.unwrap_or(0);
-    if live_ms < 0 {
+    let time_to_live_ms = fields.duration_ms("timeToLive")?.unwrap_or(0);
+    if time_to_live_ms < 0 {
         let detail = "`timeToLive` is negative";
         return Err(Problem::field("/timeToLive", detail, "give 0 to keep nothing"));
     }
     let variables = fields.object("variables")?;
-    let node = &face.node;
-    let message = node.publish_message(name, correlation_key, id, live_ms, variables).await?;
+    let message = NewMessage {
+        name: name.into(),
+        key: correlation_key.into(),
+        id: id.into(),
+        time_to_live_ms,
+        variables,
+    };
+    let message = face.node.publish_message(message).await?;
     Ok(answer(StatusCode::ACCEPTED, &object([("key", key(message))])))
 }

@@ -2,7 +2,7 @@
 
 use engine::ids::{IncidentKey, InstanceKey};
 use feel::Context;
-use node::WorkerRequest;
+use node::{JobFailure, WorkerRequest};
 use serde_json::Value;
 
 use crate::server::{ONE_JOB, PATIENCE, SCRIPT, Server};
@@ -115,7 +115,9 @@ async fn incidents_are_listed_and_retried() {
     let retry = format!("/api/instances/{instance}/retry");
     server.call("POST", &retry, "").await.is_problem(409, "NODE-002");
     let job = take_job(&server).await;
-    server.node.fail_job(job, 0, "no paper", 0, Context::default()).await.unwrap();
+    let (message, variables) = ("no paper".into(), Context::default());
+    let failure = JobFailure { retries: 0, message, back_off_ms: 0, variables };
+    server.node.fail_job(job, failure).await.unwrap();
     let incidents = server.get("/api/incidents").await.is(200).json();
     let incident = &incidents["items"][0];
     assert_eq!(incident["kind"], "JOB_NO_RETRIES");

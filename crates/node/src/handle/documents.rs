@@ -4,7 +4,7 @@
 //! Read first: [`Node::publish`].
 
 use engine::ids::EntryKey;
-use feel::{Context, Str, Value};
+use feel::{Str, Value};
 use store::{DocumentRow, EntryRow, EntryState};
 
 use crate::catalog::Catalog;

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::error::Error;
 use crate::handle::Node;
-use crate::input::Input;
+use crate::input::{Input, JobFailure};
 use crate::stream::{JobStream, WorkerRequest};
 
 /// Jobs on their way to one stream.
@@ -66,11 +66,7 @@ impl Node {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::State`].
-    pub async fn fail_job(
-        &self,
-        job: JobKey,
-        failure: JobFailure,
-    ) -> Result<(), Error> {
+    pub async fn fail_job(&self, job: JobKey, failure: JobFailure) -> Result<(), Error> {
         let JobFailure { retries, message, back_off_ms, variables } = failure;
         let command = Command::FailJob { job, retries, message, back_off_ms, variables };
         self.command(InstanceKey(job.0), command).await

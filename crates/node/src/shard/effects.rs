@@ -10,7 +10,7 @@ use feel::{Context, Str};
 use store::{IncidentRow, JobChange};
 
 use crate::error::Error;
-use crate::input::{Created, Ended};
+use crate::input::{Created, Ended, NewMessage};
 
 use super::Shard;
 use super::dispatch::Taker;

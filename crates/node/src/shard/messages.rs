@@ -10,9 +10,9 @@ use engine::message::{
     Bucket, Command as BucketCommand, Decision, Effect as BucketEffect, Holder, decide,
 };
 use engine::{Command, Rejection, Start};
-use feel::{Context, Str};
 
 use crate::error::Error;
+use crate::input::NewMessage;
 
 use super::cache::HotBucket;
 use super::{BucketName, Shard};

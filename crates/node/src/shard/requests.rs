@@ -6,14 +6,13 @@
 use std::sync::Arc;
 
 use engine::Start;
-use engine::ids::{DefinitionKey, EntryKey, MessageKey};
-use engine::message::Command as BucketCommand;
+use engine::ids::{DefinitionKey, EntryKey};
 use feel::{Context, Str};
 use store::EntryState;
 
 use crate::catalog::Definition;
 use crate::error::Error;
-use crate::input::{Created, Ended, Input, NewMessage, Reply, Which};
+use crate::input::{Created, Ended, Input, Reply, Which};
 
 use super::Shard;
 use super::dispatch::Poll;
@@ -161,7 +160,7 @@ impl Shard {
             None if disabled => {
                 Err(Error::State { detail: format!("process `{name}` has no enabled version") })
             }
-            None => Err(Error::not_found("process", name)),
+            None => Err(Error::not_found("process", &name)),
         }
     }
 

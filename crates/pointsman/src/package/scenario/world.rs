@@ -12,7 +12,7 @@ use engine::ids::ShardId;
 use feel::{Context, Value};
 use host::package::PackageSource;
 use host::package::scenario::{Action, Answer, Scenario};
-use node::{Clock, Node, Publication, SERVICE_PREFIX, Which, WorkerRequest};
+use node::{Clock, JobFailure, Node, Publication, SERVICE_PREFIX, Which, WorkerRequest};
 use store::EntryState;
 use store::memory::Memory;
 
@@ -124,8 +124,9 @@ impl World {
                 }
                 Answer::Fail { message, retries, variables } => {
                     let retries = i32::try_from(*retries).unwrap_or(i32::MAX);
-                    let variables = context(variables);
-                    self.node.fail_job(job.job, retries, message, 0, variables).await
+                    let (message, variables) = (message.as_str().into(), context(variables));
+                    let failure = JobFailure { retries, message, back_off_ms: 0, variables };
+                    self.node.fail_job(job.job, failure).await
                 }
                 Answer::Error { code, message, variables } => {
                     self.node.throw_error(job.job, code, message, context(variables)).await
