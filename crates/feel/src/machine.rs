@@ -3,10 +3,11 @@
 //! Boundary: no text, no syntax; limits are enforced here. Warnings name kinds and names, never
 //! values of variables.
 //! Invariants: MAC-1 every node costs a step, every item of an iteration too. MAC-2 recursion is
-//! limited by `depth`. MAC-3 a list, context or string that is built is within [`WEIGHT_MAX`].
+//! limited by `depth`.
 //! Read first: [`Machine::eval`], then the sibling files by kind of node.
 
 mod arithmetic;
+mod build;
 mod compare;
 mod filter;
 mod instance;
@@ -20,19 +21,15 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::code::{Code, Lambda, Member, Slot};
+use crate::code::{Code, Member, Slot};
 use crate::expression::{Environment, Scope, Warning, WarningKind};
 use crate::function::Function;
-use crate::value::{Context, Range, Str, Value};
+use crate::value::Value;
 
 pub(crate) use compare::order;
 
 /// How deep evaluation may recurse.
 const DEPTH_MAX: u32 = 256;
-/// The largest value that may be built, in units of [`Value::weight`].
-const WEIGHT_MAX: u64 = 1 << 23;
-/// The deepest value that may be built.
-const VALUE_DEPTH_MAX: u32 = 200;
 /// Later warnings are dropped.
 const WARNINGS_MAX: usize = 32;
 
@@ -137,6 +134,7 @@ impl<'a> Machine<'a> {
     /// Evaluates and returns what the outcome is, with all warnings.
     pub(crate) fn run(mut self, code: &'a Code) -> (Outcome<Value>, Vec<Warning>) {
         let outcome = self.eval(code).map(Ref::into_value);
+        debug_assert!(self.locals.is_empty(), "COD-1: who pushes a local also pops it");
         (outcome, self.warnings)
     }
 
@@ -157,16 +155,6 @@ impl<'a> Machine<'a> {
                 Err(Stop::Steps)
             }
         }
-    }
-
-    /// Refuses values that are too large or too deep; large ones cost steps.
-    pub(crate) fn built(&mut self, value: Value) -> Outcome<Value> {
-        let weight = value.weight();
-        if weight > WEIGHT_MAX || value.depth() > VALUE_DEPTH_MAX {
-            return Err(Stop::Size);
-        }
-        self.charge(weight / 64)?;
-        Ok(value)
     }
 
     pub(crate) fn warn(&mut self, kind: WarningKind, message: impl FnOnce() -> String) {
@@ -244,6 +232,7 @@ impl<'a> Machine<'a> {
     }
 
     fn eval_deeper(&mut self, code: &'a Code) -> Outcome<Ref<'a>> {
+        // MAC-2
         if self.depth == DEPTH_MAX {
             return Err(Stop::Depth);
         }
@@ -301,6 +290,7 @@ impl<'a> Machine<'a> {
     fn slot(&mut self, slot: Slot) -> Ref<'a> {
         match slot {
             Slot::Local(position) => {
+                debug_assert!((position as usize) < self.locals.len(), "COD-1: not pushed yet");
                 self.locals.get(position as usize).cloned().unwrap_or(Ref::Borrowed(&NULL))
             }
             Slot::Captured(position) => {
@@ -315,49 +305,6 @@ impl<'a> Machine<'a> {
             Some(input) => input.clone(),
             None => self.variable("?"),
         }
-    }
-
-    #[inline(never)]
-    fn list(&mut self, items: &'a [Code]) -> Outcome<Ref<'a>> {
-        let mut values = Vec::with_capacity(items.len());
-        for item in items {
-            values.push(self.eval(item)?.into_value());
-        }
-        self.built(Value::from(values)).map(Ref::Owned)
-    }
-
-    #[inline(never)]
-    fn context(&mut self, entries: &'a [(Str, Code)]) -> Outcome<Ref<'a>> {
-        let bottom = self.locals.len();
-        let mut values = Vec::with_capacity(entries.len());
-        for (name, code) in entries {
-            let result = self.eval(code);
-            match result {
-                Ok(value) => {
-                    values.push((name.clone(), value.value().clone()));
-                    self.locals.push(value);
-                }
-                Err(stop) => {
-                    self.locals.truncate(bottom);
-                    return Err(stop);
-                }
-            }
-        }
-        self.locals.truncate(bottom);
-        self.built(Value::Context(Context::new(values))).map(Ref::Owned)
-    }
-
-    #[inline(never)]
-    fn range(&mut self, range: &'a crate::code::RangeCode) -> Outcome<Ref<'a>> {
-        let start = self.eval(&range.start)?.into_value();
-        let end = self.eval(&range.end)?.into_value();
-        self.built(Value::from(Range {
-            start,
-            start_included: range.start_included,
-            end,
-            end_included: range.end_included,
-        }))
-        .map(Ref::Owned)
     }
 
     /// `and` and `or`: `decisive` is the operand that decides alone.
@@ -399,11 +346,5 @@ impl<'a> Machine<'a> {
                 self.eval(otherwise)
             }
         }
-    }
-
-    #[inline(never)]
-    fn function(&mut self, lambda: &'a alloc::sync::Arc<Lambda>) -> Outcome<Ref<'a>> {
-        let captured = lambda.captures.iter().map(|slot| self.slot(*slot).into_value()).collect();
-        self.built(Value::Function(Function::new(lambda.clone(), captured))).map(Ref::Owned)
     }
 }

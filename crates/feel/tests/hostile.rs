@@ -28,7 +28,7 @@ fn is_limited(text: &str) {
 fn long_chains_are_no_problem() {
     let terms = 100_000;
     let sum = evaluate(&vec!["1"; terms].join("+"));
-    assert_eq!(sum.value, Value::from(terms as i64));
+    assert_eq!(sum.value, Value::from(terms as i64), "SYN-1");
     let all = evaluate(&vec!["true"; terms].join(" and "));
     assert_eq!(all.value, Value::from(true));
     let list = evaluate(&format!("count([{}])", vec!["1"; terms].join(",")));
@@ -57,14 +57,14 @@ fn deep_nesting_is_an_error_with_a_place() {
     ] {
         let text = [open.repeat(20_000).as_str(), "1", close.repeat(20_000).as_str()].concat();
         let error = Expression::compile_tolerant(&text).expect_err(open);
-        assert!(error.message.contains("nested deeper"), "{open}: {error}");
+        assert!(error.message.contains("nested deeper"), "PAR-1, SYN-1 {open}: {error}");
         let fine = [open.repeat(30).as_str(), "1", close.repeat(30).as_str()].concat();
         let _ = evaluate(&fine);
     }
     for chain in ["[1]", "(1)", " = 1", " between 1 and 2", " in 1", " instance of Any", "[1].a"] {
         let text = ["x", &chain.repeat(20_000)].concat();
         let error = Expression::compile_tolerant(&text).expect_err(chain);
-        assert!(error.message.contains("links"), "{chain}: {error}");
+        assert!(error.message.contains("links"), "PAR-1 {chain}: {error}");
         let _ = evaluate(&["x", &chain.repeat(100)].concat());
     }
     let types = ["1 instance of ", &"list<".repeat(100_000)].concat();
@@ -103,6 +103,30 @@ fn endless_work_ends() {
     );
     is_limited("distinct values(for i in 1..50000 return i)");
     is_limited("sort(for i in 1..100000 return i, function(a, b) a > b)");
+}
+
+#[test]
+fn each_limit_stops_what_it_is_for() {
+    let doubled =
+        "(for i in 1..100 return if i = 1 then \"aaaaaaaa\" else partial[-1] + partial[-1])[-1]";
+    let cases = [
+        ("MAC-1", "some i in 1..10**9 satisfies false", "the evaluation takes too many steps"),
+        ("MAC-2", "{f: function(n) f(n + 1), r: f(1)}.r", "the evaluation is nested too deeply"),
+        ("MAC-3", doubled, "a value is too large or nested too deeply"),
+    ];
+    for (invariant, text, expected) in cases {
+        let plenty = Environment { now_ms: 0, steps_max: 10_000_000 };
+        let expression = Expression::compile_tolerant(text).expect(text);
+        let warnings = expression.evaluate(&NoVariables, &plenty).warnings;
+        let last = warnings.last().map(|warning| warning.message.as_str());
+        assert_eq!(last, Some(expected), "{invariant} {text}");
+    }
+    for text in ["[a, a, a, a, a]", "for i in 1..5 return 1", "b[true]", "a + a + a + a + a"] {
+        let scope = Context::builder().with("a", 1).with("b", vec![Value::from(1); 5]).build();
+        let expression = Expression::compile(text).expect(text);
+        let evaluation = expression.evaluate(&scope, &Environment { now_ms: 0, steps_max: 4 });
+        assert_eq!(evaluation.warnings.len(), 1, "MAC-1 {text}: {:?}", evaluation.value);
+    }
 }
 
 #[test]
@@ -226,7 +250,9 @@ fn expression() -> impl Strategy<Value = String> {
     let names: Vec<&'static str> = Expression::function_names().collect();
     leaf.prop_recursive(4, 40, 4, move |inner| {
         let operator = prop::sample::select(
-            &["+", "-", "*", "/", "**", "=", "!=", "<", "<=", ">", ">=", " and ", " or ", " in "][..],
+            &[
+                "+", "-", "*", "/", "**", "=", "!=", "<", "<=", ">", ">=", " and ", " or ", " in ",
+            ][..],
         );
         let call = (
             prop::sample::select(names.clone()),
@@ -236,7 +262,8 @@ fn expression() -> impl Strategy<Value = String> {
             (inner.clone(), operator, inner.clone()).prop_map(|(l, o, r)| format!("({l}){o}({r})")),
             call.prop_map(|(name, arguments)| format!("{name}({})", arguments.join(", "))),
             (inner.clone(), inner.clone()).prop_map(|(l, f)| format!("({l})[{f}]")),
-            (inner.clone(), inner.clone()).prop_map(|(l, f)| format!("for x in ({l}) return ({f})")),
+            (inner.clone(), inner.clone())
+                .prop_map(|(l, f)| format!("for x in ({l}) return ({f})")),
             (inner.clone(), inner.clone()).prop_map(|(l, f)| format!("{{k: {l}, m: {f}}}.k")),
             (inner.clone(), inner.clone(), inner.clone())
                 .prop_map(|(c, t, e)| format!("if {c} then {t} else {e}")),

@@ -95,7 +95,8 @@ proptest! {
     fn accepts_what_serde_json_accepts(bytes in damaged()) {
         let theirs = serde_json::from_slice::<serde_json::Value>(&bytes);
         let ours = parse(&bytes);
-        assert_eq!(ours.is_ok(), theirs.is_ok(), "{:?} {ours:?} {theirs:?}", String::from_utf8_lossy(&bytes));
+        let text = String::from_utf8_lossy(&bytes);
+        assert_eq!(ours.is_ok(), theirs.is_ok(), "{text:?} {ours:?} {theirs:?}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! The parser: tokens in, resolved code out, in one pass.
 //!
 //! Boundary: the grammar is spread over the sibling files; this one holds its state and entry.
-//! Invariants: SYN-1 every recursive rule goes through `nested`, which limits depth; links of a
+//! Invariants: PAR-1 every recursive rule goes through `nested`, which limits depth; links of a
 //! chain that deepens to the left are counted.
 //! Read first: [`compile`], then `Parser::expression`.
 

@@ -152,7 +152,7 @@ proptest! {
         ];
         for result in results.into_iter().flatten() {
             let text: String = result.to_string();
-            assert_eq!(Number::parse(&text), Some(result), "{text}");
+            assert_eq!(Number::parse(&text), Some(result), "NUM-1 {text}");
         }
         assert_eq!(left.add(&right), right.add(&left));
         let (f, g) = (left.to_f64(), right.to_f64());
