@@ -40,6 +40,7 @@ macro_rules! conformance_suite {
             work::timers_are_ordered_and_paged,
             documents::documents_come_and_go,
             documents::entries_move_between_states,
+            documents::documents_are_forgotten_once_no_queue_holds_them,
             documents::published_ids_are_recognised_until_forgotten,
             packages::definitions_and_packages_are_replaced,
             packages::blobs_and_settings_stay,

@@ -54,7 +54,8 @@ pub struct Unit {
     pub settings: Vec<(Str, Option<Str>)>,
     /// Finished instances to forget, with their audit records and blocks; active ones stay.
     pub forget: Vec<InstanceKey>,
-    /// Published ids older than this are forgotten, if given.
+    /// Published ids older than this are forgotten, if given, and documents older than this that
+    /// no queue holds any more.
     pub seen_before_ms: Option<i64>,
 }
 

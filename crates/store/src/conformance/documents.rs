@@ -89,6 +89,28 @@ pub async fn entries_move_between_states(store: &dyn Store) {
     assert_eq!(store.entry(EntryKey(4)).await.unwrap(), None);
 }
 
+/// A document stays as long as a queue holds it, whatever its age.
+pub async fn documents_are_forgotten_once_no_queue_holds_them(store: &dyn Store) {
+    let mut owner = Owner::of(store, 1).await;
+    owner
+        .commit(|unit| {
+            unit.documents = vec![
+                (DocumentKey(1), Some(document("{}"))),
+                (DocumentKey(2), Some(document("[]"))),
+            ];
+            unit.entries = vec![(EntryKey(1), Some(entry("a/t", EntryState::Dead)))];
+        })
+        .await;
+    owner.commit(|unit| unit.seen_before_ms = Some(5)).await;
+    assert!(store.document(DocumentKey(2)).await.unwrap().is_some(), "not old enough");
+    owner.commit(|unit| unit.seen_before_ms = Some(6)).await;
+    assert!(store.document(DocumentKey(1)).await.unwrap().is_some(), "on a queue");
+    assert!(store.document(DocumentKey(2)).await.unwrap().is_none());
+    owner.commit(|unit| unit.entries = vec![(EntryKey(1), None)]).await;
+    owner.commit(|unit| unit.seen_before_ms = Some(6)).await;
+    assert!(store.document(DocumentKey(1)).await.unwrap().is_none());
+}
+
 /// Source and id together, in the order asked.
 pub async fn published_ids_are_recognised_until_forgotten(store: &dyn Store) {
     let mut owner = Owner::of(store, 1).await;

@@ -3,9 +3,10 @@
 //! Boundary: the unit was checked before; nothing here can fail.
 //! Read first: [`State::apply`].   Tests: `conformance`
 
+use std::collections::BTreeSet;
 use std::ops::Bound;
 
-use engine::ids::{InstanceKey, ShardId};
+use engine::ids::{DocumentKey, InstanceKey, ShardId};
 use feel::Str;
 
 use super::{State, TimerKey};
@@ -66,6 +67,9 @@ impl State {
         }
         if let Some(before_ms) = unit.seen_before_ms {
             self.seen.retain(|_, (_, at_ms)| *at_ms >= before_ms);
+            let waiting: BTreeSet<DocumentKey> =
+                self.entries.values().map(|row| row.document).collect();
+            self.documents.retain(|key, row| row.at_ms >= before_ms || waiting.contains(key));
         }
     }
 

@@ -40,3 +40,7 @@ SELECT document FROM seen WHERE source = ?1 AND id = ?2;
 
 -- name: forget_seen
 DELETE FROM seen WHERE at_ms < ?1;
+
+-- name: forget_delivered
+DELETE FROM documents WHERE at_ms < ?1
+AND NOT EXISTS (SELECT 1 FROM entries WHERE entries.document = documents.document);

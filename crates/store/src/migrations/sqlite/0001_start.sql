@@ -123,6 +123,7 @@ CREATE TABLE entries (
     reason TEXT
 ) STRICT;
 CREATE INDEX entries_state ON entries (state);
+CREATE INDEX entries_document ON entries (document);
 
 CREATE TABLE seen (
     source TEXT NOT NULL,

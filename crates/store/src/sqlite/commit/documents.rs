@@ -16,7 +16,7 @@ pub(super) struct Documents<'c> {
 }
 
 statements!(Queues from "documents" {
-    put, delete, put_entry, delete_entry, put_seen, forget_seen,
+    put, delete, put_entry, delete_entry, put_seen, forget_seen, forget_delivered,
 });
 statements!(Packages from "packages" {
     put_definition, put_package, put_blob, put_setting, delete_setting,
@@ -40,6 +40,7 @@ impl<'c> Documents<'c> {
         }
         if let Some(before_ms) = unit.seen_before_ms {
             self.queues.forget_seen.execute([before_ms])?;
+            self.queues.forget_delivered.execute([before_ms])?;
         }
         for row in &unit.definitions {
             self.packages.write_definition(row)?;
