@@ -36,12 +36,20 @@ async fn run(store: &dyn Store, units: &[(u16, bool, Vec<Draw>)]) -> Vec<Committ
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 32,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn memory_and_sqlite_agree(
         units in proptest::collection::vec(
-            (any::<u16>(), proptest::bool::weighted(0.1), proptest::collection::vec(any::<Draw>(), 0..40)),
+            (
+                any::<u16>(),
+                proptest::bool::weighted(0.1),
+                proptest::collection::vec(any::<Draw>(), 0..40),
+            ),
             1..12,
         ),
     ) {
@@ -51,6 +59,7 @@ proptest! {
         let sqlite = Sqlite::open(directory.path(), &Options::default()).unwrap();
         let expected = runtime.block_on(run(&memory, &units));
         prop_assert_eq!(runtime.block_on(run(&sqlite, &units)), expected);
+        // SQI-1: the picture has the counts, and memory counts rows.
         let expected = runtime.block_on(picture(&memory));
         prop_assert_eq!(runtime.block_on(picture(&sqlite)), expected.clone());
         drop(sqlite);

@@ -111,7 +111,7 @@ async fn check(store: &Sqlite, acknowledged: &BTreeMap<u16, u64>) {
     for shard in (1..=SHARDS).map(ShardId) {
         let lease = store.acquire(shard, "check").await.unwrap();
         let promised = acknowledged.get(&shard.0).copied().unwrap_or(0);
-        assert!(lease.sequence >= promised, "{lease:?} has less than {promised}");
+        assert!(lease.sequence >= promised, "STO-1, SQW-2: {lease:?}, {promised}");
         assert_eq!(lease.blocks_next, lease.sequence + 1);
         let jobs = store.jobs_ready(shard, "pay", None, u32::MAX).await.unwrap();
         assert_eq!(jobs.len(), usize::try_from(lease.sequence).unwrap());
@@ -119,9 +119,9 @@ async fn check(store: &Sqlite, acknowledged: &BTreeMap<u16, u64>) {
             let expected = unit(shard, 1, sequence);
             let address = Address::Instance(instance(shard, sequence));
             let found = store.load(shard, &[address]).await.unwrap();
-            assert_eq!(found, [expected.aggregates[0].snapshot.clone()]);
+            assert_eq!(found, [expected.aggregates[0].snapshot.clone()], "UNI-1");
             let audit = store.audit(instance(shard, sequence)).await.unwrap();
-            assert_eq!(audit.len(), 1);
+            assert_eq!(audit.len(), 1, "UNI-1");
             assert_eq!(audit[0].records, expected.audit[0].records);
         }
         let next = Address::Instance(instance(shard, lease.sequence + 1));

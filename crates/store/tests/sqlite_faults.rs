@@ -54,7 +54,7 @@ async fn a_second_server_is_refused_until_the_first_is_gone() {
     let directory = tempfile::tempdir().unwrap();
     let first = open(directory.path()).unwrap();
     let error = refusal(directory.path());
-    assert!(matches!(error, Error::InUse { .. }), "{error}");
+    assert!(matches!(error, Error::InUse { .. }), "SQF-2 {error}");
     drop(first);
     open(directory.path()).unwrap();
 }
@@ -127,7 +127,7 @@ async fn a_creation_that_was_cut_off_is_started_again() {
     fs::write(directory.path().join("pointsman.db.new"), "half a database").unwrap();
     fs::write(directory.path().join("pointsman.db.new-journal"), "and its journal").unwrap();
     open(directory.path()).unwrap();
-    assert!(!directory.path().join("pointsman.db.new").exists());
+    assert!(!directory.path().join("pointsman.db.new").exists(), "SQF-1");
 }
 
 #[tokio::test]
@@ -159,9 +159,9 @@ async fn a_full_disk_changes_nothing_and_is_overcome() {
     for answer in answers {
         found.push(answer.await);
     }
-    assert!(matches!(found[0], Ok(Committed::Done)), "{found:?}");
+    assert!(matches!(found[0], Ok(Committed::Done)), "SQW-3 {found:?}");
     assert!(matches!(found[1], Err(Error::Full { .. })), "{found:?}");
-    assert!(matches!(found[2], Ok(Committed::Done)), "{found:?}");
+    assert!(matches!(found[2], Ok(Committed::Done)), "SQW-3 {found:?}");
     sequence += 2;
     // Room is made, and the unit that was refused passes.
     let mut unit = unit_of(&lease, sequence, 10);

@@ -15,9 +15,9 @@ pub async fn a_unit_counts_once(store: &dyn Store) {
     let owner = Owner::of(store, 1).await;
     let unit = Unit { blocks_next: 42, ..owner.next() };
     assert_eq!(store.commit(unit.clone()).await.unwrap(), Committed::Done);
-    assert_eq!(store.commit(unit).await.unwrap(), Committed::Conflict { stored: 1 });
+    assert_eq!(store.commit(unit).await.unwrap(), Committed::Conflict { stored: 1 }, "UNI-2");
     let late = Unit { sequence: 3, ..owner.next() };
-    assert_eq!(store.commit(late).await.unwrap(), Committed::Conflict { stored: 1 });
+    assert_eq!(store.commit(late).await.unwrap(), Committed::Conflict { stored: 1 }, "UNI-2");
     let next = store.acquire(ShardId(1), "b").await.unwrap();
     assert_eq!((next.epoch, next.sequence, next.blocks_next), (3, 1, 42));
 }
@@ -29,9 +29,9 @@ pub async fn an_earlier_owner_is_fenced(store: &dyn Store) {
     let mut later = Owner::of(store, 1).await;
     let mut revived = earlier.next();
     revived.aggregates.push(snapshot(1, Some("overwritten")));
-    assert_eq!(store.commit(revived).await.unwrap(), Committed::NotOwner { epoch: 2 });
+    assert_eq!(store.commit(revived).await.unwrap(), Committed::NotOwner { epoch: 2 }, "UNI-2");
     let stored = store.load(ShardId(1), &[Address::Instance(instance(1))]).await.unwrap();
-    assert_eq!(stored[0].as_deref(), Some(&b"kept"[..]));
+    assert_eq!(stored[0].as_deref(), Some(&b"kept"[..]), "STO-2");
     later.commit(|_| ()).await;
     let unowned = Unit { shard: Some(ShardId(9)), ..later.next() };
     assert_eq!(store.commit(unowned).await.unwrap(), Committed::NotOwner { epoch: 0 });
@@ -48,7 +48,7 @@ pub async fn a_refused_unit_changes_nothing(store: &dyn Store) {
     super::differential::empty(&mut unit);
     unit.sequence += 1;
     assert_eq!(store.commit(unit).await.unwrap(), Committed::Conflict { stored: 1 });
-    assert_eq!(super::differential::picture(store).await, before);
+    assert_eq!(super::differential::picture(store).await, before, "STO-2");
 }
 
 /// The same numbers in another shard are other rows.

@@ -91,14 +91,14 @@ pub async fn jobs_become_ready_leased_and_gone(store: &dyn Store) {
     let types = store.job_types(SHARD).await.unwrap();
     assert_eq!(types, [("pay".into(), 2), ("ship".into(), 1)]);
     owner.commit(|unit| unit.jobs = vec![leased(11, "pay", 50), leased(14, "ship", 60)]).await;
-    assert_eq!(ready_jobs(store, "pay").await, [12]);
-    assert_eq!(leased_jobs(store).await, [(11, 50), (14, 60)]);
+    assert_eq!(ready_jobs(store, "pay").await, [12], "SQW-1");
+    assert_eq!(leased_jobs(store).await, [(11, 50), (14, 60)], "SQW-1");
     // A longer lease; a lease that ran out; a job that is done from either place.
     owner
         .commit(|unit| unit.jobs = vec![leased(11, "pay", 70), ready(14, "ship"), gone(13, "ship")])
         .await;
-    assert_eq!(leased_jobs(store).await, [(11, 70)]);
-    assert_eq!(ready_jobs(store, "ship").await, [14]);
+    assert_eq!(leased_jobs(store).await, [(11, 70)], "SQW-1");
+    assert_eq!(ready_jobs(store, "ship").await, [14], "SQW-1");
     owner.commit(|unit| unit.jobs = vec![gone(11, "pay"), gone(12, "pay"), gone(12, "pay")]).await;
     assert_eq!(leased_jobs(store).await, []);
     assert_eq!(store.job_types(SHARD).await.unwrap(), [("ship".into(), 1)]);

@@ -3,7 +3,7 @@
 //! Boundary: a thread with a connection of its own makes passive checkpoints while the writer
 //! goes on; the writer itself copies the small rest, after which SQLite starts the log again.
 //! When nothing happens for a while the log's file is emptied.
-//! Invariants: SQK-1 at most one request to this thread is under way.
+//! Invariants: SQK-1 no further copy is asked for until the writer did its part of the last one.
 //! Read first: [`run`].   Tests: `tests/sqlite_log.rs`
 
 use std::sync::Arc;
@@ -127,4 +127,31 @@ pub(super) fn checkpoint(connection: &Connection, mode: &str) -> rusqlite::Resul
         let left = if is_busy { log.max(1) } else { log - copied };
         Ok(u32::try_from(left).unwrap_or(0))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::mpsc::sync_channel;
+
+    use super::{Trigger, Work};
+
+    #[test]
+    fn a_copy_is_asked_for_once_until_the_writer_did_its_part() {
+        let (work, asked) = sync_channel(9);
+        let mut trigger = Trigger::new(work, Arc::default(), 10);
+        let copies = |trigger: &mut Trigger, pages: &[u32]| {
+            for pages in pages {
+                trigger.after_commit(*pages);
+            }
+            asked.try_iter().filter(|work| matches!(work, Work::Copy)).count()
+        };
+        assert_eq!(copies(&mut trigger, &[1, 9]), 0, "the log is short");
+        assert_eq!(copies(&mut trigger, &[10, 11, 50]), 1, "SQK-1");
+        trigger.after_restart(50, 0);
+        assert_eq!(copies(&mut trigger, &[51, 52]), 1, "SQK-1");
+        trigger.after_restart(52, 7);
+        assert_eq!(copies(&mut trigger, &[61]), 0, "a reader holds the log");
+        assert_eq!(copies(&mut trigger, &[62, 63]), 1, "SQK-1");
+    }
 }

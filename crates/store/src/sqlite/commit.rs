@@ -84,6 +84,7 @@ impl<'c> Commit<'c> {
         if fence.sequence.checked_add(1) != Some(unit.sequence) {
             return Ok(Committed::Conflict { stored: fence.sequence });
         }
+        // SQC-1: nothing was written up to here, and nothing is refused from here on.
         self.shards.advance.execute((
             shard.0,
             unit.sequence.cast_signed(),

@@ -63,7 +63,12 @@ macro_rules! statements {
                 Ok(Self {
                     $($statement: connection.prepare(const {
                         $crate::sqlite::statement::named(
-                            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/sql/", $file, ".sqlite.sql")),
+                            include_str!(concat!(
+                                env!("CARGO_MANIFEST_DIR"),
+                                "/src/sql/",
+                                $file,
+                                ".sqlite.sql"
+                            )),
                             stringify!($statement),
                         )
                     })?,)+

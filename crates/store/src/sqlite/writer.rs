@@ -194,6 +194,7 @@ impl Writer<'_> {
             Ok(outcomes)
         });
         if result.is_err() {
+            // SQC-2: what is remembered of this transaction is not in the file.
             self.commit.forget_cached();
             if !self.connection.is_autocommit() {
                 // SQLite answers with an error only if there is nothing to roll back.
