@@ -60,6 +60,9 @@ pub struct Settings {
     pub hot_instances_max: usize,
     /// Inputs taken into one batch. Default 1,024.
     pub batch_inputs_max: usize,
+    /// How long a stop waits for service calls, in milliseconds; what is not done by then is
+    /// called again by the next server. Default 10,000.
+    pub stop_calls_ms: i64,
     /// Service calls at once. Default 64.
     pub service_calls_max: usize,
     /// How long finished instances are kept if their process does not say, in milliseconds.
@@ -80,6 +83,7 @@ impl Default for Settings {
             limits: Limits::default(),
             hot_instances_max: 20_000,
             batch_inputs_max: 1_024,
+            stop_calls_ms: 10_000,
             service_calls_max: 64,
             retention_ms: 30 * DAY_MS,
             duplicates_ms: 7 * DAY_MS,
@@ -105,8 +109,9 @@ pub(crate) struct Shard {
     blocks: Blocks,
     /// Keys of documents, entries, messages and definitions.
     loose: KeyCursor,
-    /// Further blocks claimed by instances and not yet readable in the store.
-    claimed: HashMap<Block, InstanceKey>,
+    /// Further blocks claimed by instances and not yet readable in the store, with the unit that
+    /// makes them so.
+    claimed: HashMap<Block, (InstanceKey, u64)>,
     cache: Cache,
     batch: Batch,
     outgoing: VecDeque<Outgoing>,

@@ -129,3 +129,68 @@ impl Batch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use engine::ids::{Address, DocumentKey, EntryKey, InstanceKey, JobKey};
+    use store::{EntryRow, EntryState, JobChange};
+
+    use super::Batch;
+
+    const JOB: JobKey = JobKey(1);
+
+    fn gone() -> JobChange {
+        JobChange::Gone { job: JOB, job_type: "work".into() }
+    }
+
+    fn leased(deadline_ms: i64) -> JobChange {
+        JobChange::Leased { job: JOB, job_type: "work".into(), deadline_ms }
+    }
+
+    fn row(attempts: u32) -> EntryRow {
+        EntryRow {
+            trigger: "shop/order".into(),
+            document: DocumentKey(1),
+            state: EntryState::Queued,
+            attempts,
+            due_ms: 0,
+            instance: None,
+            reason: None,
+        }
+    }
+
+    #[test]
+    fn the_last_change_of_a_row_is_the_one_that_is_written() {
+        let mut batch = Batch::default();
+        batch.set_job(JOB, leased(1));
+        batch.set_job(JOB, leased(2));
+        let change = &batch.jobs[&JOB].change;
+        assert!(matches!(change, JobChange::Leased { deadline_ms: 2, .. }), "BAT-1");
+        batch.set_job(JOB, gone());
+        assert!(matches!(batch.jobs[&JOB].change, JobChange::Gone { .. }), "BAT-1");
+        batch.set_entry(EntryKey(1), false, Some(row(1)));
+        batch.set_entry(EntryKey(1), false, Some(row(2)));
+        assert_eq!(batch.entries[&EntryKey(1)], (false, Some(row(2))), "BAT-1");
+        batch.set_entry(EntryKey(1), false, None);
+        assert_eq!(batch.entries[&EntryKey(1)], (false, None), "BAT-1");
+    }
+
+    #[test]
+    fn a_row_that_came_and_went_is_not_written() {
+        let mut batch = Batch::default();
+        batch.add_job(JOB, "work".into());
+        batch.set_job(JOB, leased(1));
+        batch.set_job(JOB, gone());
+        assert!(batch.jobs.is_empty(), "BAT-1");
+        batch.set_entry(EntryKey(1), true, Some(row(1)));
+        batch.set_entry(EntryKey(1), false, None);
+        batch.set_entry(EntryKey(2), true, None);
+        assert!(batch.entries.is_empty(), "BAT-1");
+        let address = Address::Instance(InstanceKey(1));
+        batch.arm(5, address.clone(), 1);
+        batch.disarm(5, address.clone(), 1);
+        assert!(batch.timers.is_empty(), "BAT-1");
+        batch.disarm(5, address, 1);
+        assert_eq!(batch.timers.len(), 1, "an armed one of an earlier batch has a row");
+    }
+}

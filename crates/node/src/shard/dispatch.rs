@@ -77,6 +77,7 @@ impl Queue {
 
     /// A stream that can take a job now, in turn.
     pub(super) fn ready_stream(&mut self) -> Option<(OwnedPermit<Activation>, WorkerRequest)> {
+        self.streams.retain(|stream| !stream.sender.is_closed());
         for _ in 0..self.streams.len() {
             self.next_stream = (self.next_stream + 1) % self.streams.len();
             let stream = &self.streams[self.next_stream];

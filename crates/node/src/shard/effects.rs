@@ -82,7 +82,7 @@ impl Shard {
                 self.batch.incidents.insert(incident, None);
             }
             Effect::ClaimBlock { block } => {
-                self.claimed.insert(block, instance);
+                self.claimed.insert(block, (instance, self.lease.sequence + 1));
                 self.batch.blocks.push((block, instance));
             }
             Effect::Continue { after_commit } => self.go_on(instance, after_commit),

@@ -42,6 +42,8 @@ pub(crate) struct Surroundings {
 /// Why the loop ended.
 pub(super) enum Exit {
     Stopped(oneshot::Sender<()>),
+    /// Every handle is gone.
+    Abandoned,
     Failed(Error),
 }
 
@@ -68,6 +70,7 @@ async fn keep_running(id: ShardId, around: Surroundings, mut receiver: mpsc::Rec
                         let _ = reply.send(());
                         return;
                     }
+                    Exit::Abandoned => return,
                     Exit::Failed(error) => {
                         note_failure(&around, &error);
                         shard.refuse_batch(&error);
@@ -81,9 +84,14 @@ async fn keep_running(id: ShardId, around: Surroundings, mut receiver: mpsc::Rec
                 dispatcher = kept;
             }
         }
-        if let Some(reply) = refuse_for_a_while(&mut receiver, &around).await {
-            let _ = reply.send(());
-            return;
+        match refuse_for_a_while(&mut receiver, &around).await {
+            Pause::Over => {}
+            Pause::Stopped(reply) => {
+                // Whoever asked may be gone.
+                let _ = reply.send(());
+                return;
+            }
+            Pause::Abandoned => return,
         }
     }
 }
@@ -98,19 +106,23 @@ fn note_failure(around: &Surroundings, error: &Error) {
     tracing::error!(%error, "the shard's memory was dropped; it is acquired again");
 }
 
+/// How the pause after a failure ended.
+enum Pause {
+    Over,
+    Stopped(oneshot::Sender<()>),
+    Abandoned,
+}
+
 /// Answers everything that waits with the server's condition, for a moment.
-async fn refuse_for_a_while(
-    receiver: &mut mpsc::Receiver<Input>,
-    around: &Surroundings,
-) -> Option<oneshot::Sender<()>> {
+async fn refuse_for_a_while(receiver: &mut mpsc::Receiver<Input>, around: &Surroundings) -> Pause {
     let pause = tokio::time::sleep(RECOVERY_PAUSE);
     tokio::pin!(pause);
     loop {
         tokio::select! {
-            () = &mut pause => return None,
+            () = &mut pause => return Pause::Over,
             input = receiver.recv() => match input {
-                None => return None,
-                Some(Input::Stop { reply }) => return Some(reply),
+                None => return Pause::Abandoned,
+                Some(Input::Stop { reply }) => return Pause::Stopped(reply),
                 Some(input) => refuse(input, around.published.condition()),
             },
         }
@@ -194,7 +206,7 @@ impl Shard {
         }
     }
 
-    fn refuse_batch(&mut self, error: &Error) {
+    pub(super) fn refuse_batch(&mut self, error: &Error) {
         let batch = std::mem::take(&mut self.batch);
         answer_all(batch.after, Err(error));
         for (_, reply) in self.waiters.drain() {

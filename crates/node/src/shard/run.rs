@@ -28,6 +28,7 @@ impl Shard {
         let mut flight: Option<Flight> = None;
         let mut inputs: Vec<Input> = Vec::with_capacity(self.settings.batch_inputs_max);
         let mut stopping: Option<oneshot::Sender<()>> = None;
+        let mut stop_by_ms = i64::MAX;
         loop {
             let room = self.settings.batch_inputs_max.saturating_sub(self.batch.inputs);
             let idle = self.again.is_empty() && self.backlog.is_empty();
@@ -39,7 +40,13 @@ impl Shard {
                         return Exit::Failed(error);
                     }
                 }
-                _ = receiver.recv_many(&mut inputs, room), if room > 0 && stopping.is_none() => {}
+                received = receiver.recv_many(&mut inputs, room),
+                    if room > 0 && stopping.is_none() =>
+                {
+                    if received == 0 {
+                        return self.abandon(flight);
+                    }
+                }
                 Some(done) = self.calls.join_next(), if room > 0 => {
                     if let Err(error) = self.called(done).await {
                         return Exit::Failed(error);
@@ -55,8 +62,13 @@ impl Shard {
             if flight.is_none() && !self.batch.is_idle() {
                 flight = Some(self.launch());
             }
+            if stopping.is_some() && stop_by_ms == i64::MAX {
+                stop_by_ms = self.now_ms.saturating_add(self.settings.stop_calls_ms);
+                self.dispatcher.services_max = 0;
+            }
+            let is_done = self.calls.is_empty() || self.now_ms >= stop_by_ms;
             if flight.is_none()
-                && self.calls.is_empty()
+                && is_done
                 && let Some(reply) = stopping.take()
             {
                 return Exit::Stopped(reply);
@@ -72,6 +84,16 @@ impl Shard {
             Ok(done) => self.call_done(done).await,
             Err(error) => Err(Error::Internal { detail: format!("a service call broke: {error}") }),
         }
+    }
+
+    /// Nobody can ask for anything any more: what is decided is left to the store as it is.
+    fn abandon(&mut self, flight: Option<Flight>) -> Exit {
+        let error = Error::Unavailable { doing: "stopping" };
+        if let Some(flight) = flight {
+            answer_all(flight.after, Err(&error));
+        }
+        self.refuse_batch(&error);
+        Exit::Abandoned
     }
 
     fn fail(&mut self, flight: Option<Flight>, error: Error) -> Exit {

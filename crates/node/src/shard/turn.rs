@@ -86,7 +86,7 @@ impl Shard {
     pub(super) async fn fetch(&mut self, key: InstanceKey) -> Result<Option<InstanceKey>, Error> {
         let block = Block::of(key.0);
         let first = InstanceKey(block.first());
-        let owner = self.claimed.get(&block).copied();
+        let owner = self.claimed.get(&block).map(|(owner, _)| *owner);
         for candidate in [Some(first), owner].into_iter().flatten() {
             match self.cache.look(candidate) {
                 Known::Hot => return Ok(Some(candidate)),

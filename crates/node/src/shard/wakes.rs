@@ -89,3 +89,59 @@ impl Wakes {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use engine::ids::{Address, InstanceKey, ShardId};
+    use store::memory::Memory;
+    use store::{Store, TimerChange, Unit};
+
+    use super::{WINDOW_MS, Wakes};
+
+    const SHARD: ShardId = ShardId(1);
+
+    fn address() -> Address {
+        Address::Instance(InstanceKey(1))
+    }
+
+    /// The ids of all that is due by `now_ms`.
+    fn due(wakes: &mut Wakes, now_ms: i64) -> Vec<u64> {
+        std::iter::from_fn(|| wakes.pop_due(now_ms)).map(|(_, _, id)| id).collect()
+    }
+
+    #[tokio::test]
+    async fn stored_ones_and_ones_on_their_way_to_the_store_are_found_when_due() {
+        let store = Memory::new();
+        let lease = store.acquire(SHARD, "test").await.expect("a lease");
+        let arm = |due_ms, id| TimerChange::Arm { due_ms, address: address(), id };
+        let unit = Unit {
+            shard: Some(SHARD),
+            epoch: lease.epoch,
+            sequence: 1,
+            timers: vec![arm(10, 1), arm(2 * WINDOW_MS, 2)],
+            ..Unit::default()
+        };
+        store.commit(unit).await.expect("committed");
+        let mut wakes = Wakes::new();
+        wakes.load(&store, SHARD, 0).await.expect("loaded");
+        // Of the unit behind, which is not in the store: one near, two far, one of them taken back.
+        wakes.arm(20, address(), 3, 2);
+        wakes.arm(2 * WINDOW_MS, address(), 4, 2);
+        wakes.arm(2 * WINDOW_MS + 1, address(), 5, 2);
+        wakes.disarm(2 * WINDOW_MS + 1, &address(), 5);
+        assert_eq!(due(&mut wakes, 20), [1, 3], "WAK-1");
+        assert!(wakes.next_ms() < 2 * WINDOW_MS, "the window moves on before they are due");
+        wakes.load(&store, SHARD, 2 * WINDOW_MS).await.expect("loaded");
+        assert_eq!(due(&mut wakes, 2 * WINDOW_MS), [2, 4], "WAK-1");
+    }
+
+    #[test]
+    fn once_the_store_has_them_they_are_not_kept_twice() {
+        let mut wakes = Wakes::new();
+        wakes.arm(WINDOW_MS, address(), 1, 7);
+        wakes.landed(6);
+        assert_eq!(wakes.far.len(), 1, "WAK-1: the store does not have it yet");
+        wakes.landed(7);
+        assert_eq!(wakes.far.len(), 0);
+    }
+}
