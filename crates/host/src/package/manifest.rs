@@ -118,13 +118,16 @@ pub enum WhenDisabled {
 /// `[processes.<id>]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QualityOfService {
-    /// Steps of the same server go on in memory. Default true.
+    /// Adjacent steps of the same server go on in memory within one unit; off: every transition
+    /// is durable before the next step is entered. Default true.
     pub optimize_locally: bool,
-    /// Steps hand over only the variables they name. Default false.
+    /// Pipelines are kept out of the audit log, whatever `log_pipeline` says. Default false.
     pub express_pipeline: bool,
-    /// Hand-overs to other servers are not durable. Default false.
+    /// Without local optimisation: the next step is entered without waiting for its transition
+    /// to be durable. Default false.
     pub volatile_transition_documents: bool,
-    /// The audit log is written without waiting for it. Default false.
+    /// Running instances live in memory only: a crash loses them, unless their start document
+    /// was not acknowledged yet and comes again; their timers are not recovered. Default false.
     pub volatile_tracking: bool,
     /// The logging level below which nobody may set it. Default none.
     pub minimum_logging_level: LoggingLevel,
