@@ -1,6 +1,7 @@
 //! A whole server in one process on a store in memory: what its handle promises.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -113,6 +114,39 @@ async fn jobs_that_piled_up_are_drained_by_a_stream_and_by_polls_after_a_restart
         ..InstanceFilter::default()
     };
     assert_eq!(node.instances(&active).await.expect("a list").len(), 0);
+    node.stop().await;
+}
+
+/// CCH-1: what is evicted or ended is loaded again as it is, never as it was.
+#[tokio::test]
+async fn with_room_for_one_instance_nothing_is_lost_and_nothing_comes_back() {
+    let scratch = tempfile::tempdir().expect("a directory");
+    let mut options = Options::new("test", scratch.path().to_owned());
+    options.settings.hot_instances_max = 1;
+    let node = Node::open(Arc::new(Memory::new()), options);
+    node.ready(PATIENCE).await.expect("ready");
+    deploy(&node, "p", ONE_JOB).await;
+    for _ in 0..100 {
+        node.create(Which::Enabled("p".into()), Context::default()).await.expect("created");
+    }
+    let hot = node.counters().hot_instances.load(Ordering::Relaxed);
+    assert!(hot < 10, "{hot} instances are still in memory");
+    let jobs = node.activate_jobs(worker("work"), 100, None).await.expect("jobs");
+    assert_eq!(jobs.len(), 100);
+    let mut completions = JoinSet::new();
+    for job in jobs {
+        for wave in 0..20 {
+            let node = node.clone();
+            completions.spawn(async move {
+                for _ in 0..wave {
+                    tokio::task::yield_now().await;
+                }
+                node.complete_job(job.job, Context::default()).await.is_ok()
+            });
+        }
+    }
+    let done = completions.join_all().await.into_iter().filter(|is_done| *is_done).count();
+    assert_eq!(done, 100, "CCH-1: each job is completed once");
     node.stop().await;
 }
 

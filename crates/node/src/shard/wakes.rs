@@ -121,7 +121,7 @@ mod tests {
             timers: vec![arm(10, 1), arm(2 * WINDOW_MS, 2)],
             ..Unit::default()
         };
-        store.commit(unit).await.expect("committed");
+        store.commit(unit.clone()).await.expect("committed");
         let mut wakes = Wakes::new();
         wakes.load(&store, SHARD, 0).await.expect("loaded");
         // Of the unit behind, which is not in the store: one near, two far, one of them taken back.
@@ -131,6 +131,8 @@ mod tests {
         wakes.disarm(2 * WINDOW_MS + 1, &address(), 5);
         assert_eq!(due(&mut wakes, 20), [1, 3], "WAK-1");
         assert!(wakes.next_ms() < 2 * WINDOW_MS, "the window moves on before they are due");
+        let disarm = TimerChange::Disarm { due_ms: 10, address: address(), id: 1 };
+        store.commit(Unit { sequence: 2, timers: vec![disarm], ..unit }).await.expect("committed");
         wakes.load(&store, SHARD, 2 * WINDOW_MS).await.expect("loaded");
         assert_eq!(due(&mut wakes, 2 * WINDOW_MS), [2, 4], "WAK-1");
     }
