@@ -18,7 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &["engine", "feel"]),
     ("host", &["feel"]),
     ("node", &["host", "store", "engine", "bpmn", "feel"]),
-    ("sim", &["node", "store", "engine", "feel"]),
+    ("sim", &["node", "host", "store", "engine", "feel"]),
     ("api", &["node", "host", "store", "proto", "engine", "feel"]),
     ("pointsman", &["api", "node", "host", "store", "engine", "bpmn", "feel", "proto"]),
     ("xtask", &[]),
