@@ -12,6 +12,7 @@ mod failure;
 mod open;
 mod read;
 mod readers;
+mod room;
 mod statement;
 mod writer;
 

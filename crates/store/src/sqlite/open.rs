@@ -14,6 +14,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::Options;
 use super::failure::{of_file, translate};
+use super::room;
 use crate::port::Error;
 
 /// `application_id` of our files: "PtMn".
@@ -67,6 +68,7 @@ impl Place {
         if !self.is_there()? {
             self.create()?;
         }
+        room::clear(place);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(place, flags)
             .map_err(|error| translate("open", place, error))?;
@@ -137,7 +139,36 @@ impl Place {
             return foreign("it is the database of another program");
         }
         self.check_format(number(60))?;
+        let log = fs::metadata(self.directory.join("pointsman.db-wal"));
+        if !log.is_ok_and(|log| log.len() > 0) {
+            // The header is that of the last commit: nothing is still in the log.
+            self.check_header_length(&header)?;
+        }
         Ok(true)
+    }
+
+    /// Compares the file's length with what its header says.
+    ///
+    /// SQLite would only say that it is malformed.
+    fn check_header_length(&self, header: &[u8]) -> Result<(), Error> {
+        let number =
+            |at: usize| header[at..at + 4].iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+        let is_number_valid = number(24) == number(92);
+        let expected = number(28) * u64::from(PAGE_BYTES);
+        if is_number_valid {
+            self.check_bytes(expected)?;
+        }
+        Ok(())
+    }
+
+    fn check_bytes(&self, expected: u64) -> Result<(), Error> {
+        let place = &self.database;
+        let found = fs::metadata(place).map_err(|error| of_file("read", place, error))?.len();
+        if found < expected {
+            let detail = format!("it is cut off: {found} bytes of {expected}");
+            return Err(Error::Foreign { place: place.display().to_string(), detail });
+        }
+        Ok(())
     }
 
     fn check_format(&self, found: u32) -> Result<(), Error> {
@@ -210,13 +241,7 @@ impl Place {
             Ok(number("page_count")?.saturating_mul(number("page_size")?))
         };
         let expected = measure().map_err(|error| translate("check", place, error))?;
-        let found = fs::metadata(place).map_err(|error| of_file("read", place, error))?.len();
-        let expected = expected.cast_unsigned();
-        if found < expected {
-            let detail = format!("it is cut off: {found} bytes of {expected}");
-            return Err(Error::Foreign { place: place.display().to_string(), detail });
-        }
-        Ok(())
+        self.check_bytes(expected.cast_unsigned())
     }
 }
 

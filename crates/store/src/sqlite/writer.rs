@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::checkpoint::{Trigger, checkpoint};
 use super::commit::{self, Commit};
 use super::failure::{is_full, translate};
+use super::room;
 use crate::port::{Committed, Error, Lease};
 use crate::unit::Unit;
 
@@ -53,6 +54,8 @@ struct Writer<'c> {
     log_pages: Arc<AtomicU32>,
     trigger: Trigger,
     place: PathBuf,
+    /// Whether there was no room, and none has been seen since.
+    is_full: bool,
 }
 
 /// What went wrong, and whether COMMIT had been tried.
@@ -87,7 +90,7 @@ pub(super) fn run(
         }
     };
     drop(started.send(Ok(())));
-    let mut writer = Writer { connection, commit, log_pages, trigger, place };
+    let mut writer = Writer { connection, commit, log_pages, trigger, place, is_full: false };
     let mut next = None;
     while let Some(first) = next.take().or_else(|| queue.blocking_recv()) {
         match first {
@@ -150,6 +153,9 @@ fn arrange(request: &mut Request) -> usize {
 impl Writer<'_> {
     /// Writes a group, or one after the other if the group fails, and answers.
     fn write(&mut self, group: Vec<Request>) {
+        if let Err(error) = self.make_sure_of_room(&group) {
+            return self.refuse(group, error);
+        }
         match self.transact(&group) {
             Ok(outcomes) => {
                 for (request, outcome) in group.into_iter().zip(outcomes) {
@@ -162,17 +168,29 @@ impl Writer<'_> {
                 }
             }
             Err(failure) => {
-                let mut cause = Some(failure.error);
-                for request in group {
-                    let error = cause.take().map_or_else(
-                        || self.uncertain(),
-                        |error| translate("commit to", &self.place, error),
-                    );
-                    answer(request, Err(error));
-                }
+                self.is_full |= is_full(&failure.error);
+                self.refuse(group, translate("commit to", &self.place, failure.error));
             }
         }
         self.trigger.after_commit(self.log_pages.load(Ordering::Relaxed));
+    }
+
+    /// Lets nobody take a shard over again on a full disk: it could do nothing with it.
+    fn make_sure_of_room(&mut self, group: &[Request]) -> Result<(), Error> {
+        let is_asked = group.iter().any(|request| matches!(request, Request::Acquire { .. }));
+        if self.is_full && is_asked {
+            room::check(&self.place)?;
+            self.is_full = false;
+        }
+        Ok(())
+    }
+
+    fn refuse(&self, group: Vec<Request>, error: Error) {
+        let mut cause = Some(error);
+        for request in group {
+            let error = cause.take().unwrap_or_else(|| self.uncertain());
+            answer(request, Err(error));
+        }
     }
 
     /// The error for the others of a group whose COMMIT failed.
