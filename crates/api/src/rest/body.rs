@@ -3,7 +3,7 @@
 //! Boundary: bytes; what they say is read by the callers.
 //! Read first: [`read`].
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use http::{HeaderMap, StatusCode, header};
@@ -16,6 +16,10 @@ use crate::problem::{Kind, Problem};
 /// # Errors
 /// It is larger, or does not arrive.
 pub(super) async fn read(face: &Face, body: Body, most: usize) -> Result<Bytes, Problem> {
+    if body.size_hint().lower() > most as u64 {
+        // Said in the head: nothing of it is read.
+        return Err(Problem::too_large(most));
+    }
     let mut frames = body.into_data_stream();
     let (mut first, mut joined) = (Bytes::new(), BytesMut::new());
     while let Some(frame) = next(face, frames.next()).await? {
