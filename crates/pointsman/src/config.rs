@@ -52,6 +52,8 @@ pub(crate) struct Config {
     pub(crate) log_format: LogFormat,
     pub(crate) variable_bytes_max: u32,
     pub(crate) service_calls_max: u32,
+    /// Bytes of the database file; as many as the disk has if not set.
+    pub(crate) storage_bytes_max: Option<u64>,
     pub(crate) retention_ms: i64,
     values: BTreeMap<&'static str, (String, Origin)>,
 }
@@ -135,6 +137,10 @@ impl Config {
         if value("data").is_empty() {
             return Err(wrong("data", "is no directory", "name a directory"));
         }
+        let storage_bytes = match value("limits.storage-bytes") {
+            "0" => None,
+            _ => Some(number("limits.storage-bytes", 1 << 20, 1 << 43)?),
+        };
         let retention_days = number("retention.finished-days", 0, 36_500)?;
         Ok(Self {
             name: value("name").to_owned(),
@@ -145,6 +151,7 @@ impl Config {
             log_format,
             variable_bytes_max: narrow(number("limits.variable-bytes", 1_024, 1 << 30)?),
             service_calls_max: narrow(number("limits.service-calls", 1, 10_000)?),
+            storage_bytes_max: storage_bytes,
             retention_ms: i64::try_from(retention_days * 86_400_000).unwrap_or(i64::MAX),
             values,
         })

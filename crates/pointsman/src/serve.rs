@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::grpc::wire;
 use clap::Args;
 use node::{Condition, Node};
 use store::sqlite::{self, Sqlite};
@@ -28,6 +29,8 @@ use crate::{logging, output};
 
 /// How often finished instances are looked for that may be forgotten.
 const PURGE_EVERY: Duration = Duration::from_secs(3600);
+/// Bytes of a page of the database, in which its length is limited.
+const PAGE_BYTES: u64 = 4096;
 /// Rounds of forgetting in a row; the rest waits for the next time.
 const PURGE_ROUNDS: u32 = 1_000;
 /// How long a start is waited for before the log says that it is late.
@@ -135,11 +138,8 @@ impl Server {
         let (http_address, grpc_address) = (address(&http)?, address(&grpc)?);
         let node = Node::open(store.clone(), node_options(config, http_address));
         let (quit, told) = oneshot::channel::<()>();
-        let body_bytes = config.variable_bytes_max as usize;
-        let limits = api::Limits { body_bytes, ..api::Limits::default() };
-        let options = api::Options { http: limits, ..api::Options::default() };
         let mut faces = JoinSet::new();
-        let serving = api::serve(node.clone(), http, grpc, options, async {
+        let serving = api::serve(node.clone(), http, grpc, face_options(config), async {
             // A dropped sender says the same.
             let _ = told.await;
         });
@@ -222,7 +222,10 @@ impl Server {
 }
 
 fn open_store(config: &Config) -> Result<Arc<Sqlite>, Failure> {
-    let opened = Sqlite::open(&config.data, &sqlite::Options::default());
+    let pages_max =
+        config.storage_bytes_max.map(|bytes| u32::try_from(bytes / PAGE_BYTES).unwrap_or(u32::MAX));
+    let options = sqlite::Options { pages_max, ..sqlite::Options::default() };
+    let opened = Sqlite::open(&config.data, &options);
     opened.map(Arc::new).map_err(|error| {
         let directory = config.data.display();
         match error {
@@ -247,6 +250,16 @@ async fn listen(address: SocketAddr, flag: &str) -> Result<TcpListener, Failure>
         let message = format!("cannot listen on `{address}`");
         Failure::refused(problem::ADDRESS, message, &hint).because(&error)
     })
+}
+
+/// Whatever may be a variable may also be sent.
+fn face_options(config: &Config) -> api::Options {
+    let body_bytes = config.variable_bytes_max as usize;
+    let http = api::Limits { body_bytes, ..api::Limits::default() };
+    let mut grpc = wire::Limits::default();
+    grpc.message_bytes = grpc.message_bytes.max(body_bytes);
+    grpc.buffered_bytes = grpc.buffered_bytes.max(grpc.message_bytes);
+    api::Options { http, grpc }
 }
 
 fn node_options(config: &Config, http: SocketAddr) -> node::Options {

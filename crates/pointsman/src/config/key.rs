@@ -84,6 +84,13 @@ pub(crate) const KEYS: &[Key] = &[
         "calls of `http` and `command` services at a time, from 1 to 10,000",
     ),
     number(
+        "limits.storage-bytes",
+        "POINTSMAN_LIMITS_STORAGE_BYTES",
+        "0",
+        "bytes of the database file, from 1,048,576; beyond it the storage is full; 0 is as many as \
+         the disk has",
+    ),
+    number(
         "retention.finished-days",
         "POINTSMAN_RETENTION_FINISHED_DAYS",
         "30",
