@@ -117,7 +117,7 @@ async fn jobs_that_piled_up_are_drained_by_a_stream_and_by_polls_after_a_restart
     node.stop().await;
 }
 
-/// CCH-1: what is evicted or ended is loaded again as it is, never as it was.
+/// Idle instances are evicted and loaded again while others change.
 #[tokio::test]
 async fn with_room_for_one_instance_nothing_is_lost_and_nothing_comes_back() {
     let scratch = tempfile::tempdir().expect("a directory");
@@ -146,7 +146,7 @@ async fn with_room_for_one_instance_nothing_is_lost_and_nothing_comes_back() {
         }
     }
     let done = completions.join_all().await.into_iter().filter(|is_done| *is_done).count();
-    assert_eq!(done, 100, "CCH-1: each job is completed once");
+    assert_eq!(done, 100, "each job is completed once");
     node.stop().await;
 }
 

@@ -168,3 +168,35 @@ impl Cache {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use engine::ids::InstanceKey;
+
+    use super::{Cache, HotBucket, Known};
+
+    #[test]
+    fn an_ended_instance_is_known_until_its_end_is_durable() {
+        let mut cache = Cache::default();
+        cache.end(InstanceKey(1), 7);
+        cache.landed(6, 0);
+        assert!(matches!(cache.look(InstanceKey(1)), Known::Gone), "CCH-1");
+        cache.landed(7, 0);
+        assert!(matches!(cache.look(InstanceKey(1)), Known::Unknown));
+    }
+
+    #[test]
+    fn a_changed_bucket_stays_until_its_change_is_durable() {
+        let mut cache = Cache::default();
+        let name = ("paid".into(), "o-1".into());
+        cache.buckets.insert(name, HotBucket { dirty: true, ..HotBucket::default() });
+        let name = ("paid".into(), "o-1".into());
+        cache.landed(6, 0);
+        assert!(cache.buckets.contains_key(&name), "CCH-1: it is in the open batch");
+        cache.sealed_bucket(&name, 7);
+        cache.landed(6, 0);
+        assert!(cache.buckets.contains_key(&name), "CCH-1: its unit is being written");
+        cache.landed(7, 0);
+        assert!(cache.buckets.is_empty());
+    }
+}
