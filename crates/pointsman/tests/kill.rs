@@ -7,6 +7,7 @@
 //! Read first: the test at the end.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::print_stdout, reason = "a failure must say which moments it was killed at")]
 
 #[path = "cli/server.rs"]
 mod server;
@@ -206,7 +207,8 @@ async fn twenty_kills_lose_nothing_and_repeat_no_recorded_step() {
     assert!(deployed.status.success(), "{}", server::exact(&deployed));
     let shared =
         Arc::new(Shared { grpc: Mutex::new(grpc_of(&server)), stop: AtomicBool::new(false) });
-    let worker = tokio::task::spawn(work(shared.clone()));
+    let mut worker = tokio::task::JoinSet::new();
+    worker.spawn(work(shared.clone()));
     let place = directory.path().to_owned();
     let publisher = std::thread::spawn(move || publish(&place, &|| http_of(&place)));
     for pause in pauses() {
@@ -221,7 +223,7 @@ async fn twenty_kills_lose_nothing_and_repeat_no_recorded_step() {
     server
         .wait_for(&["instance", "list", "--state", "active", "--output", "json"], "\"items\": []");
     shared.stop.store(true, Ordering::Release);
-    let done = worker.await.unwrap();
+    let done = worker.join_next().await.unwrap().unwrap();
     assert!(!done.is_empty());
     server.signal(Signal::SIGTERM);
     assert_eq!(server.wait(), Some(0));

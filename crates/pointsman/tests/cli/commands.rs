@@ -245,7 +245,8 @@ fn instances_are_listed_and_shown_with_their_path() {
         $ pointsman incident list
         nothing to show
         exit 0
-    "#]].assert_eq(&transcript.join("\n").replace(key, "KEY"));
+    "#]]
+    .assert_eq(&transcript.join("\n").replace(key, "KEY"));
 }
 
 #[test]
