@@ -20,11 +20,21 @@ pub(super) struct Wakes {
     /// Beyond the horizon and perhaps not yet readable: with the sequence that makes them so.
     far: Vec<(u64, TimerRow)>,
     horizon_ms: i64,
+    /// When the window is moved on.
+    reload_ms: i64,
+    /// Whether the last load left rows before the usual horizon in the store.
+    is_cut: bool,
 }
 
 impl Wakes {
     pub(super) fn new() -> Self {
-        Self { near: BTreeSet::new(), far: Vec::new(), horizon_ms: i64::MIN }
+        Self {
+            near: BTreeSet::new(),
+            far: Vec::new(),
+            horizon_ms: i64::MIN,
+            reload_ms: i64::MIN,
+            is_cut: false,
+        }
     }
 
     pub(super) fn arm(&mut self, due_ms: i64, address: Address, id: u64, sequence: u64) {
@@ -51,7 +61,7 @@ impl Wakes {
     /// The next time at which something is to be done.
     pub(super) fn next_ms(&self) -> i64 {
         let first = self.near.first().map_or(i64::MAX, |(due_ms, ..)| *due_ms);
-        first.min(self.horizon_ms.saturating_sub(WINDOW_MS / 2))
+        first.min(self.reload_ms)
     }
 
     /// Takes the next wake-up that is due.
@@ -59,9 +69,11 @@ impl Wakes {
         if self.near.first()?.0 > now_ms { None } else { self.near.pop_first() }
     }
 
-    /// Whether the window must be moved on.
+    /// Whether the window must be moved on. A cut one is used up first: rows are not read again
+    /// and again while there are many.
     pub(super) fn is_short(&self, now_ms: i64) -> bool {
-        now_ms >= self.horizon_ms.saturating_sub(WINDOW_MS / 2)
+        let has_due = self.near.first().is_some_and(|(due_ms, ..)| *due_ms <= now_ms);
+        now_ms >= self.reload_ms && !(self.is_cut && has_due)
     }
 
     /// Moves the window on.
@@ -73,10 +85,13 @@ impl Wakes {
     ) -> Result<(), store::Error> {
         let mut until_ms = now_ms.saturating_add(WINDOW_MS);
         let rows = store.timers(shard, None, until_ms, LOAD_MAX).await?;
-        if rows.len() >= LOAD_MAX as usize {
+        self.is_cut = rows.len() >= LOAD_MAX as usize;
+        self.reload_ms = until_ms.saturating_sub(WINDOW_MS / 2);
+        if self.is_cut {
             // Only what is due up to the last one is complete; always at least one due time.
             let last = rows.last().map_or(until_ms, |row| row.due_ms);
             until_ms = last.saturating_add(1);
+            self.reload_ms = last;
         }
         for row in rows {
             self.near.insert((row.due_ms, row.address, row.id));
@@ -96,7 +111,7 @@ mod tests {
     use store::memory::Memory;
     use store::{Store, TimerChange, Unit};
 
-    use super::{WINDOW_MS, Wakes};
+    use super::{LOAD_MAX, WINDOW_MS, Wakes};
 
     const SHARD: ShardId = ShardId(1);
 
@@ -135,6 +150,24 @@ mod tests {
         store.commit(Unit { sequence: 2, timers: vec![disarm], ..unit }).await.expect("committed");
         wakes.load(&store, SHARD, 2 * WINDOW_MS).await.expect("loaded");
         assert_eq!(due(&mut wakes, 2 * WINDOW_MS), [2, 4], "WAK-1");
+    }
+
+    #[tokio::test]
+    async fn a_cut_window_is_used_up_before_the_next_is_read() {
+        let store = Memory::new();
+        let lease = store.acquire(SHARD, "test").await.expect("a lease");
+        let many = u64::from(LOAD_MAX);
+        let timers =
+            (0..=many).map(|id| TimerChange::Arm { due_ms: 10, address: address(), id }).collect();
+        let unit =
+            Unit { shard: Some(SHARD), epoch: lease.epoch, sequence: 1, timers, ..Unit::default() };
+        store.commit(unit).await.expect("committed");
+        let mut wakes = Wakes::new();
+        wakes.load(&store, SHARD, 0).await.expect("loaded");
+        assert!(!wakes.is_short(9), "nothing is due");
+        assert!(!wakes.is_short(10), "there is enough to do");
+        assert_eq!(due(&mut wakes, 10).len() as u64, many);
+        assert!(wakes.is_short(10), "WAK-1: the rest is due as well");
     }
 
     #[test]
