@@ -29,11 +29,12 @@ mod wakes;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use engine::ids::{Block, Blocks, DocumentKey, InstanceKey, KeyCursor};
+use bytes::Bytes;
+use engine::ids::{Address, Block, Blocks, DocumentKey, EntryKey, InstanceKey, KeyCursor};
 use engine::{Effect, Limits, Stamp};
 use feel::Str;
 use hashbrown::HashMap;
-use store::{Lease, Store};
+use store::{EntryRow, Lease, Store};
 use tokio::task::JoinSet;
 
 use crate::catalog::{Catalog, Definition};
@@ -126,6 +127,12 @@ pub(crate) struct Shard {
     calls: JoinSet<CallDone>,
     /// The sequence of the last durable unit.
     landed: u64,
+    /// Documents of the unit that is being written.
+    documents_in_flight: HashMap<DocumentKey, Arc<documents::Document>>,
+    /// Entries of the unit that is being written.
+    entries_in_flight: HashMap<EntryKey, Option<EntryRow>>,
+    /// Schedules of the unit that is being written.
+    schedules_in_flight: HashMap<Address, Option<Bytes>>,
     /// Published ids of the unit that is being written.
     seen_in_flight: HashMap<(Str, Str), DocumentKey>,
 }

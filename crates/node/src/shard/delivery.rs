@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::published::Counters;
 
 use super::Shard;
-use super::documents::{Document, context_of};
+use super::documents::Document;
 
 /// The longest pause before a redelivery, in milliseconds.
 const BACK_OFF_MAX_MS: i64 = 3_600_000;
@@ -249,18 +249,10 @@ impl Shard {
             self.batch.set_entry(entry, false, Some(row));
             return Ok(());
         };
-        let Some(stored) = self.store.document(row.document).await? else {
+        let Some(document) = self.document(row.document).await? else {
             let row = self.dead(row, "the document's content is gone".to_owned());
             self.batch.set_entry(entry, false, Some(row));
             return Ok(());
-        };
-        let content = context_of(&stored.content)?;
-        let document = Document {
-            document_type: stored.document_type,
-            id: stored.id,
-            source: stored.source,
-            at_ms: stored.at_ms,
-            content,
         };
         let delivery = self.deliver(&trigger, entry, &document).await?;
         self.conclude(&trigger, (entry, row), delivery, false);

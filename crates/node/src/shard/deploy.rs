@@ -9,12 +9,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use engine::ids::{Address, DefinitionKey};
+use engine::ids::{Address, DefinitionKey, EntryKey};
 use engine::instance::Rules;
 use engine::time;
 use engine::{Repeat, Start};
 use feel::{Context, Environment, NoVariables, Str};
-use store::{DefinitionRow, EntryState, PackageRow};
+use store::{DefinitionRow, EntryRow, EntryState, PackageRow};
 
 use crate::catalog::{ActivePackage, Catalog, Definition, is_straight_through, timer_starts};
 use crate::error::Error;
@@ -210,11 +210,14 @@ impl Shard {
         Ok(())
     }
 
-    /// When a schedule fires next; the open batch may know better than the store.
+    /// When a schedule fires next; what is not yet durable knows better than the store.
     async fn scheduled(&self, address: &Address) -> Result<Option<(i64, Repeat)>, Error> {
         let in_batch = self.batch.unit.aggregates.iter().rev().find(|c| c.address == *address);
-        let snapshot = match in_batch {
-            Some(change) => change.snapshot.clone(),
+        let unwritten = in_batch
+            .map(|change| &change.snapshot)
+            .or_else(|| self.schedules_in_flight.get(address));
+        let snapshot = match unwritten {
+            Some(snapshot) => snapshot.clone(),
             None => {
                 let wanted = [address.clone()];
                 self.store.load(self.lease.shard, &wanted).await?.into_iter().next().flatten()
@@ -272,6 +275,16 @@ impl Shard {
             .map(|trigger| trigger.name.clone())
             .collect();
         for trigger in triggers {
+            let open = self.batch.entries.iter().filter_map(|(key, (_, row))| {
+                Some((*key, row.as_ref()?)).filter(|(_, row)| is_parked_for(row, &trigger))
+            });
+            let flying = self.entries_in_flight.iter().filter_map(|(key, row)| {
+                Some((*key, row.as_ref()?)).filter(|(_, row)| is_parked_for(row, &trigger))
+            });
+            let mut unwritten: Vec<EntryKey> = open.chain(flying).map(|(key, _)| key).collect();
+            unwritten.sort_unstable();
+            unwritten.dedup();
+            self.replay(unwritten).await?;
             let mut after = None;
             loop {
                 let page =
@@ -283,6 +296,10 @@ impl Shard {
         }
         Ok(())
     }
+}
+
+fn is_parked_for(row: &EntryRow, trigger: &str) -> bool {
+    row.state == EntryState::Parked && *row.trigger == *trigger
 }
 
 fn row_of(definition: &Definition) -> DefinitionRow {

@@ -120,15 +120,37 @@ impl Shard {
         all.find(|known| *known.name == *name).cloned()
     }
 
-    /// The content of an entry's document: of the open batch, or stored.
-    pub(super) async fn content_of(&self, row: &EntryRow) -> Result<Context, Error> {
-        if let Some(document) = self.batch.documents.get(&row.document) {
-            return Ok(document.content.clone());
+    /// An entry as it stands: in the open batch, in the unit that is being written, or stored.
+    pub(super) async fn entry(&self, key: EntryKey) -> Result<Option<EntryRow>, Error> {
+        let open = self.batch.entries.get(&key).map(|(_, row)| row);
+        match open.or_else(|| self.entries_in_flight.get(&key)) {
+            Some(unwritten) => Ok(unwritten.clone()),
+            None => Ok(self.store.entry(key).await?),
         }
-        match self.store.document(row.document).await? {
-            Some(stored) => context_of(&stored.content),
+    }
+
+    /// The content of an entry's document.
+    pub(super) async fn content_of(&self, row: &EntryRow) -> Result<Context, Error> {
+        match self.document(row.document).await? {
+            Some(document) => Ok(document.content.clone()),
             None => Err(Error::not_found("document", &row.document.0)),
         }
+    }
+
+    /// A document: of the open batch, of the unit that is being written, or stored.
+    pub(super) async fn document(&self, key: DocumentKey) -> Result<Option<Arc<Document>>, Error> {
+        let open = self.batch.documents.get(&key);
+        if let Some(unwritten) = open.or_else(|| self.documents_in_flight.get(&key)) {
+            return Ok(Some(unwritten.clone()));
+        }
+        let Some(stored) = self.store.document(key).await? else { return Ok(None) };
+        Ok(Some(Arc::new(Document {
+            content: context_of(&stored.content)?,
+            document_type: stored.document_type,
+            id: stored.id,
+            source: stored.source,
+            at_ms: stored.at_ms,
+        })))
     }
 
     /// Publishes a document on behalf of an instance. A type that no package declares has no

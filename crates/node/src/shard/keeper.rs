@@ -44,7 +44,8 @@ pub(super) enum Exit {
     Stopped(oneshot::Sender<()>),
     /// Every handle is gone.
     Abandoned,
-    Failed(Error),
+    /// With whoever waits for a stop.
+    Failed(Error, Option<oneshot::Sender<()>>),
 }
 
 /// Runs a shard until it is told to stop.
@@ -71,9 +72,14 @@ async fn keep_running(id: ShardId, around: Surroundings, mut receiver: mpsc::Rec
                         return;
                     }
                     Exit::Abandoned => return,
-                    Exit::Failed(error) => {
+                    Exit::Failed(error, stopping) => {
                         note_failure(&around, &error);
                         shard.refuse_batch(&error);
+                        if let Some(reply) = stopping {
+                            // Whoever asked may be gone.
+                            let _ = reply.send(());
+                            return;
+                        }
                         dispatcher = std::mem::replace(&mut shard.dispatcher, Dispatcher::new(0));
                         dispatcher.forget_jobs();
                     }
@@ -202,6 +208,9 @@ impl Shard {
             entries: EntryQueue::default(),
             waiters: hashbrown::HashMap::new(),
             calls: JoinSet::new(),
+            documents_in_flight: hashbrown::HashMap::new(),
+            entries_in_flight: hashbrown::HashMap::new(),
+            schedules_in_flight: hashbrown::HashMap::new(),
             seen_in_flight: hashbrown::HashMap::new(),
         }
     }

@@ -60,6 +60,9 @@ impl Shard {
         Counters::add(&self.published.counters.commits, 1);
         self.landed = sequence;
         self.seen_in_flight.clear();
+        self.documents_in_flight.clear();
+        self.entries_in_flight.clear();
+        self.schedules_in_flight.clear();
         self.claimed.retain(|_, (_, claimed_in)| *claimed_in > sequence);
         self.cache.landed(sequence, self.settings.hot_instances_max);
         self.wakes.landed(sequence);

@@ -195,10 +195,8 @@ impl Shard {
     pub(super) async fn replay(&mut self, entries: Vec<EntryKey>) -> Result<u64, Error> {
         let mut number = 0;
         for entry in entries {
-            let Some(mut row) = self.store.entry(entry).await? else { continue };
-            if !matches!(row.state, EntryState::Dead | EntryState::Parked)
-                || self.batch.entries.contains_key(&entry)
-            {
+            let Some(mut row) = self.entry(entry).await? else { continue };
+            if !matches!(row.state, EntryState::Dead | EntryState::Parked) {
                 continue;
             }
             row.state = EntryState::Queued;
@@ -214,7 +212,7 @@ impl Shard {
     async fn discard(&mut self, entries: Vec<EntryKey>) -> Result<u64, Error> {
         let mut number = 0;
         for entry in entries {
-            let Some(row) = self.store.entry(entry).await? else { continue };
+            let Some(row) = self.entry(entry).await? else { continue };
             if row.state != EntryState::InProcess {
                 self.entries.remove(entry);
                 self.batch.set_entry(entry, false, None);

@@ -37,7 +37,7 @@ impl Shard {
                 biased;
                 landed = land(&mut flight), if flight.is_some() => {
                     if let Err(error) = self.landed(landed).await {
-                        return Exit::Failed(error);
+                        return Exit::Failed(error, stopping);
                     }
                 }
                 received = receiver.recv_many(&mut inputs, room),
@@ -49,7 +49,7 @@ impl Shard {
                 }
                 Some(done) = self.calls.join_next(), if room > 0 => {
                     if let Err(error) = self.called(done).await {
-                        return Exit::Failed(error);
+                        return fail(flight, error, stopping);
                     }
                 }
                 () = tokio::time::sleep(Duration::from_millis(sleep)), if room > 0 => {}
@@ -57,9 +57,12 @@ impl Shard {
             self.now_ms = self.clock.now_ms().max(self.now_ms);
             if let Err(error) = self.decide(&mut inputs, &mut stopping).await {
                 drain(&mut inputs);
-                return self.fail(flight, error);
+                return fail(flight, error, stopping);
             }
-            if flight.is_none() && !self.batch.is_idle() {
+            if self.batch.is_idle() {
+                // Inputs that asked for nothing to be written use up no budget.
+                self.batch.inputs = 0;
+            } else if flight.is_none() {
                 flight = Some(self.launch());
             }
             if stopping.is_some() && stop_by_ms == i64::MAX {
@@ -96,31 +99,23 @@ impl Shard {
         Exit::Abandoned
     }
 
-    fn fail(&mut self, flight: Option<Flight>, error: Error) -> Exit {
-        if let Some(flight) = flight {
-            // The store finishes it or not; either way the shard is loaded again from there.
-            answer_all(flight.after, Err(&error));
-        }
-        Exit::Failed(error)
-    }
-
     /// Decides on everything that waits, within the batch's budget.
     async fn decide(
         &mut self,
         inputs: &mut Vec<Input>,
         stopping: &mut Option<oneshot::Sender<()>>,
     ) -> Result<(), Error> {
+        // First of all, so that it is not lost if something else fails.
+        let stop = inputs.iter().position(|input| matches!(input, Input::Stop { .. }));
+        if let Some(Input::Stop { reply }) = stop.map(|at| inputs.remove(at)) {
+            self.published.set_condition(Condition::Stopping);
+            *stopping = Some(reply);
+        }
         self.prefetch(inputs).await?;
         Counters::add(&self.published.counters.inputs, inputs.len() as u64);
         for input in inputs.drain(..) {
             self.batch.inputs += 1;
-            match input {
-                Input::Stop { reply } => {
-                    self.published.set_condition(Condition::Stopping);
-                    *stopping = Some(reply);
-                }
-                input => self.handle(input).await?,
-            }
+            self.handle(input).await?;
         }
         for _ in 0..TURNS_MAX {
             let Some(input) = self.backlog.pop_front() else { break };
@@ -183,6 +178,14 @@ impl Shard {
         let wait = next.saturating_sub(self.now_ms).clamp(0, SLEEP_MAX_MS);
         u64::try_from(wait).unwrap_or(0)
     }
+}
+
+fn fail(flight: Option<Flight>, error: Error, stopping: Option<oneshot::Sender<()>>) -> Exit {
+    if let Some(flight) = flight {
+        // The store finishes it or not; either way the shard is loaded again from there.
+        answer_all(flight.after, Err(&error));
+    }
+    Exit::Failed(error, stopping)
 }
 
 fn drain(inputs: &mut Vec<Input>) {

@@ -4,9 +4,10 @@
 //! Read first: [`Shard::seal`].
 
 use bytes::Bytes;
-use engine::ids::{Address, InstanceKey};
+use engine::ids::{Address, DocumentKey, InstanceKey};
 use engine::instance::Status;
 use feel::Value;
+use hashbrown::HashSet;
 use store::{
     AggregateChange, DocumentRow, InstanceChange, InstanceState, NewAudit, TimerChange, Unit,
 };
@@ -27,6 +28,10 @@ impl Shard {
         unit.sequence = self.lease.sequence;
         unit.blocks_next = self.blocks.next();
         unit.blocks = batch.blocks;
+        // So far there are only those of schedules.
+        let schedules = unit.aggregates.iter();
+        self.schedules_in_flight =
+            schedules.map(|change| (change.address.clone(), change.snapshot.clone())).collect();
         for key in batch.instances {
             self.seal_instance(key, &mut unit);
         }
@@ -48,17 +53,14 @@ impl Shard {
         unit.incidents = batch.incidents.into_iter().collect();
         unit.entries = batch.entries.into_iter().map(|(entry, (_, row))| (entry, row)).collect();
         unit.entries.sort_unstable_by_key(|(entry, _)| *entry);
-        let mut documents: Vec<_> = batch.documents.into_iter().collect();
-        documents.sort_unstable_by_key(|(key, _)| *key);
-        unit.documents = documents
-            .into_iter()
-            .filter(|(key, _)| {
-                unit.entries
-                    .iter()
-                    .any(|(_, row)| row.as_ref().is_some_and(|row| row.document == *key))
-            })
-            .map(|(key, document)| (key, Some(row_of(&document))))
-            .collect();
+        let held: HashSet<DocumentKey> =
+            unit.entries.iter().filter_map(|(_, row)| Some(row.as_ref()?.document)).collect();
+        self.documents_in_flight = batch.documents;
+        self.documents_in_flight.retain(|key, _| held.contains(key));
+        let rows = self.documents_in_flight.iter();
+        unit.documents = rows.map(|(key, document)| (*key, Some(row_of(document)))).collect();
+        unit.documents.sort_unstable_by_key(|(key, _)| *key);
+        self.entries_in_flight = unit.entries.iter().cloned().collect();
         self.seen_in_flight = batch.seen;
         (unit, after)
     }
