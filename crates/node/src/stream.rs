@@ -62,9 +62,9 @@ impl JobStream {
     /// The next jobs, at least one; none when the server closes the stream. Cancel safe.
     pub async fn next(&mut self, jobs: &mut Vec<Activation>, most: usize) -> bool {
         let received = self.receiver.recv_many(jobs, most).await > 0;
-        if received && self.starved.swap(false, Ordering::AcqRel) {
+        if received && self.starved.swap(false, Ordering::SeqCst) {
             let job_type = self.job_type.clone();
-            // A full channel is no loss: the shard looks at its streams with each input.
+            // A full channel is no loss: the shard looks at the stream again after its next unit.
             let _ = self.shard.try_send(Input::StreamReady { job_type });
         }
         received

@@ -1,4 +1,4 @@
-//! A store that dies at a chosen commit, before or after it took effect.
+//! A store that dies at a chosen commit, before or after it took effect, or takes its time.
 //!
 //! Boundary: a wrapper around any store. After its death every call fails, as for a server that
 //! was killed; the inner store lives on and is opened again by the next server.
@@ -17,6 +17,7 @@ use store::{
     IncidentRow, InstanceFilter, InstanceRow, Lease, LeasedJob, PackageRow, ReadyJob, Store, Task,
     TimerRow, Unit,
 };
+use tokio::sync::{Mutex, MutexGuard};
 
 /// When the store dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub enum Death {
     Before(u64),
     /// Commit number `n` (from 1) is durable, but nobody hears of it.
     After(u64),
+    /// Commit number `n` (from 1) is lost; later ones are not.
+    Hiccup(u64),
     /// It does not die.
     Never,
 }
@@ -35,13 +38,25 @@ pub struct Mortal {
     death: Death,
     commits: AtomicU64,
     dead: AtomicBool,
+    slow: Mutex<()>,
 }
 
 impl Mortal {
     /// A store that works as `inner` until its death.
     #[must_use]
     pub fn new(inner: Arc<dyn Store>, death: Death) -> Self {
-        Self { inner, death, commits: AtomicU64::new(0), dead: AtomicBool::new(false) }
+        Self {
+            inner,
+            death,
+            commits: AtomicU64::new(0),
+            dead: AtomicBool::new(false),
+            slow: Mutex::new(()),
+        }
+    }
+
+    /// Commits take no effect and do not answer while the guard lives.
+    pub async fn hold(&self) -> MutexGuard<'_, ()> {
+        self.slow.lock().await
     }
 
     /// Commits that were asked for.
@@ -86,6 +101,11 @@ impl Store for Mortal {
                 self.die();
                 return Err(Error::Closed);
             }
+            if self.death == Death::Hiccup(number) {
+                let source = "it was told to".into();
+                return Err(Error::Failed { act: "commit to", place: "store".into(), source });
+            }
+            drop(self.slow.lock().await);
             let answer = self.inner.commit(unit).await;
             if self.death == Death::After(number) {
                 self.die();

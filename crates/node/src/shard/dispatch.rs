@@ -7,6 +7,7 @@
 //! Read first: [`Dispatcher`], then [`Queue`].
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::atomic::Ordering;
 
 use engine::ids::JobKey;
 use engine::instance::Activation;
@@ -60,14 +61,15 @@ pub(super) struct Dispatcher {
     deadlines: HashMap<JobKey, i64>,
     pub(super) services_running: usize,
     pub(super) services_max: usize,
-    /// Types whose jobs can be read once the present batches are durable.
+    /// Types that are looked at again when a unit has become durable: their jobs can be read
+    /// then, or their streams may have room.
     pub(super) hungry: Vec<Str>,
 }
 
 impl Queue {
-    /// Keeps a ready job, or leaves it to the store.
-    pub(super) fn push(&mut self, job: JobKey, sequence: u64) {
-        if self.ready.len() < WINDOW && !self.partial {
+    /// Keeps a ready job, or leaves it to the store if it has a row.
+    pub(super) fn push(&mut self, job: JobKey, has_row: bool, sequence: u64) {
+        if !has_row || (self.ready.len() < WINDOW && !self.partial) {
             self.ready.push_back(job);
         } else {
             self.partial = true;
@@ -84,7 +86,11 @@ impl Queue {
             if let Ok(permit) = stream.sender.clone().try_reserve_owned() {
                 return Some((permit, stream.request.clone()));
             }
-            stream.starved.store(true, std::sync::atomic::Ordering::Release);
+            stream.starved.swap(true, Ordering::SeqCst);
+            // It may have made room before it could see that.
+            if let Ok(permit) = stream.sender.clone().try_reserve_owned() {
+                return Some((permit, stream.request.clone()));
+            }
         }
         None
     }
@@ -124,7 +130,7 @@ impl Dispatcher {
             .or_insert_with(|| Queue { partial: true, ..Queue::default() })
     }
 
-    /// Forgets what was derived from rows; the workers stay.
+    /// Forgets what was derived from rows; the workers stay, and are served again.
     pub(super) fn forget_jobs(&mut self) {
         for queue in self.queues.values_mut() {
             queue.ready.clear();
@@ -137,6 +143,24 @@ impl Dispatcher {
         self.leases.clear();
         self.deadlines.clear();
         self.services_running = 0;
+    }
+
+    /// Looks at a type again when a unit has become durable.
+    pub(super) fn crave(&mut self, job_type: &Str) {
+        if !self.hungry.contains(job_type) {
+            self.hungry.push(job_type.clone());
+        }
+    }
+
+    /// The types that somebody wants jobs of.
+    pub(super) fn wanted(&self) -> Vec<Str> {
+        let wanted = self
+            .queues
+            .iter()
+            .filter(|(_, queue)| !queue.streams.is_empty() || !queue.polls.is_empty());
+        let mut types: Vec<Str> = wanted.map(|(job_type, _)| job_type.clone()).collect();
+        types.sort_unstable();
+        types
     }
 
     pub(super) fn keep_lease(&mut self, job: JobKey, deadline_ms: i64) {
@@ -174,7 +198,12 @@ impl Dispatcher {
             return (self.services_running < self.services_max).then_some(Taker::Service);
         }
         let queue = self.queue(job_type);
-        queue.ready_stream().map(|(permit, request)| Taker::Stream(permit, request))
+        let found = queue.ready_stream();
+        if found.is_none() && !queue.streams.is_empty() {
+            // A stream says when it has room, unless the shard's channel is full then.
+            self.crave(job_type);
+        }
+        found.map(|(permit, request)| Taker::Stream(permit, request))
     }
 
     pub(super) fn close_stream(&mut self, id: u64) {

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::input::{Created, Ended, NewMessage};
 
 use super::Shard;
+use super::cache::Hot;
 use super::dispatch::Taker;
 
 /// A call activity's wish.
@@ -146,9 +147,11 @@ impl Shard {
 
     fn arm(&mut self, instance: InstanceKey, due_ms: i64, timer: u64) {
         let address = Address::Instance(instance);
-        let sequence = self.lease.sequence + 1;
-        self.wakes.arm(due_ms, address.clone(), timer, sequence);
-        if self.cache.get(instance).is_none_or(|hot| !hot.is_volatile()) {
+        if self.cache.get(instance).is_some_and(Hot::is_volatile) {
+            // No unit ever makes it readable: it stays in memory until it is due.
+            self.wakes.arm(due_ms, address, timer, u64::MAX);
+        } else {
+            self.wakes.arm(due_ms, address.clone(), timer, self.lease.sequence + 1);
             self.batch.arm(due_ms, address, timer);
         }
     }
@@ -171,19 +174,20 @@ impl Shard {
         self.dispatcher.end_lease(job);
         self.job_row(instance, JobChange::Ready { job, job_type: job_type.clone() });
         let sequence = self.lease.sequence + 1;
+        let has_row = self.cache.get(instance).is_none_or(|hot| !hot.is_volatile());
         let queue = self.dispatcher.queue(&job_type);
         if queue.ready.is_empty() && !queue.polls.is_empty() {
             queue.ready.push_back(job);
             return self.serve(&job_type).await;
         }
         if !queue.ready.is_empty() {
-            queue.push(job, sequence);
+            queue.push(job, has_row, sequence);
             return Ok(());
         }
         match self.dispatcher.taker(&job_type) {
             Some(taker) => self.hand_over(instance, job, taker).await.map(|_| ()),
             None => {
-                self.dispatcher.queue(&job_type).push(job, sequence);
+                self.dispatcher.queue(&job_type).push(job, has_row, sequence);
                 Ok(())
             }
         }

@@ -25,7 +25,10 @@ impl Shard {
         loop {
             let queue = self.dispatcher.queue(job_type);
             queue.polls.retain(|poll| !poll.reply.is_closed());
-            if queue.ready.is_empty() && !self.read_ready(job_type).await? {
+            let is_wanted = !queue.polls.is_empty()
+                || !queue.streams.is_empty()
+                || job_type.starts_with(SERVICE_PREFIX);
+            if queue.ready.is_empty() && !(is_wanted && self.read_ready(job_type).await?) {
                 return Ok(());
             }
             let queue = self.dispatcher.queue(job_type);
@@ -71,38 +74,37 @@ impl Shard {
         Ok(true)
     }
 
-    /// Reads more ready jobs of a type from the store. Answers whether there are any now.
+    /// Reads more ready jobs of a type from the store. Answers whether there are any now. Those
+    /// that cannot be read yet are looked for again as soon as their unit is durable.
     async fn read_ready(&mut self, job_type: &Str) -> Result<bool, Error> {
         let landed = self.landed;
         let shard = self.lease.shard;
-        let queue = self.dispatcher.queue(job_type);
-        let idle = queue.polls.is_empty()
-            && queue.streams.is_empty()
-            && !job_type.starts_with(SERVICE_PREFIX);
-        if !queue.partial || idle {
+        if !self.dispatcher.queue(job_type).partial {
             return Ok(false);
         }
-        if queue.read_all && !queue.read_again(landed) {
-            if queue.partial && !self.dispatcher.hungry.contains(job_type) {
-                self.dispatcher.hungry.push(job_type.clone());
+        loop {
+            while !self.dispatcher.queue(job_type).read_all {
+                let after = self.dispatcher.queue(job_type).read_to;
+                let rows = self.store.jobs_ready(shard, job_type, after, PAGE).await?;
+                let leased: Vec<bool> =
+                    rows.iter().map(|row| self.dispatcher.is_leased(row.job)).collect();
+                let queue = self.dispatcher.queue(job_type);
+                queue.read_all = rows.len() < PAGE as usize;
+                queue.read_to = rows.last().map(|row| row.job).or(after);
+                let free = rows.iter().zip(leased).filter(|(_, leased)| !leased);
+                queue.ready.extend(free.map(|(row, _)| row.job));
+                if !queue.ready.is_empty() {
+                    return Ok(true);
+                }
             }
-            return Ok(false);
-        }
-        while !self.dispatcher.queue(job_type).read_all {
-            let after = self.dispatcher.queue(job_type).read_to;
-            let rows = self.store.jobs_ready(shard, job_type, after, PAGE).await?;
-            let leased: Vec<bool> =
-                rows.iter().map(|row| self.dispatcher.is_leased(row.job)).collect();
             let queue = self.dispatcher.queue(job_type);
-            queue.read_all = rows.len() < PAGE as usize;
-            queue.read_to = rows.last().map(|row| row.job).or(after);
-            let free = rows.iter().zip(leased).filter(|(_, leased)| !leased);
-            queue.ready.extend(free.map(|(row, _)| row.job));
-            if !queue.ready.is_empty() {
-                return Ok(true);
+            if !queue.read_again(landed) {
+                if queue.partial {
+                    self.dispatcher.crave(job_type);
+                }
+                return Ok(false);
             }
         }
-        Ok(false)
     }
 
     /// Serves the types that are run as services.

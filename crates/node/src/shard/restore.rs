@@ -41,6 +41,9 @@ impl Shard {
             }
         }
         self.backlog.push_back(Input::ServiceDone);
+        // Workers that stayed through a failure wait for what is ready in the store.
+        let wanted = self.dispatcher.wanted();
+        self.backlog.extend(wanted.into_iter().map(|job_type| Input::StreamReady { job_type }));
         Ok(())
     }
 

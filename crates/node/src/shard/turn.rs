@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use engine::ids::{Address, Block, InstanceKey};
 use engine::instance::{Activation, Decision, Instance, decide, start};
-use engine::{Command, Event, Rejection, Start};
+use engine::{Command, Effect, Event, Rejection, Start};
 use store::JobChange;
 
 use crate::audit;
@@ -157,6 +157,7 @@ impl Shard {
     /// Notes what a decision changed, and queues its effects.
     pub(super) fn note(&mut self, key: InstanceKey, decision: Decision) {
         let Decision { events, effects, .. } = decision;
+        let queued = self.outgoing.len();
         self.outgoing.extend(effects.into_iter().map(|effect| (key, effect)));
         let Some(hot) = self.cache.get_mut(key) else { return };
         self.batch.changes += 1;
@@ -170,7 +171,13 @@ impl Shard {
         for event in &events {
             match event {
                 Event::JobCreated { job, job_type, .. } if !hot.is_volatile() => {
-                    self.batch.add_job(*job, job_type.clone());
+                    // One that was withdrawn in the same decision is not offered.
+                    let offered = self.outgoing.range(queued..).any(|(_, effect)| {
+                        matches!(effect, Effect::OfferJob { job: offered, .. } if offered == job)
+                    });
+                    if offered {
+                        self.batch.add_job(*job, job_type.clone());
+                    }
                 }
                 Event::StepCompleted { .. } => Counters::add(&counters.steps_completed, 1),
                 Event::JobCompleted { .. } => Counters::add(&counters.jobs_completed, 1),
