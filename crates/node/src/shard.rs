@@ -127,6 +127,8 @@ pub(crate) struct Shard {
     calls: JoinSet<CallDone>,
     /// The sequence of the last durable unit.
     landed: u64,
+    /// What instances published in this pass of the loop.
+    chain: u32,
     /// Documents of the unit that is being written.
     documents_in_flight: HashMap<DocumentKey, Arc<documents::Document>>,
     /// Entries of the unit that is being written.

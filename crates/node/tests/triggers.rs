@@ -380,3 +380,23 @@ async fn a_timer_start_event_starts_an_instance_each_time_it_is_due() {
     }
     server.node.stop().await;
 }
+
+#[tokio::test]
+async fn a_process_that_publishes_what_starts_it_leaves_room_for_others() {
+    let again = r#"<bpmn:startEvent id="s"/>
+<bpmn:sequenceFlow id="f1" sourceRef="s" targetRef="e"/>
+<bpmn:endEvent id="e"><bpmn:messageEventDefinition messageRef="m"/></bpmn:endEvent>
+</bpmn:process><bpmn:message id="m" name="order"/><bpmn:process id="x" isExecutable="false">"#;
+    let server = shop(again, "").await;
+    server.publish(None, r#"{"n":1}"#).await.expect("accepted");
+    let started = || server.node.counters().started.load(Ordering::Relaxed);
+    let before = started();
+    let more = async {
+        while started() < before + 10 {
+            server.pass(1).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, more).await.expect("others get their turn, and so does it");
+    server.node.enable("order", None).await.expect("it can be stopped");
+    server.node.stop().await;
+}

@@ -28,6 +28,15 @@ pub(super) struct Document {
     pub(super) content: Context,
 }
 
+/// Where a document comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Arrival {
+    /// A publisher; the server's queue bounds how much at once.
+    Outside,
+    /// An instance; too much at once waits for a later pass.
+    Inside,
+}
+
 impl Shard {
     /// Accepts documents and delivers each to the triggers that subscribe to its type.
     pub(super) async fn publish(
@@ -46,7 +55,7 @@ impl Shard {
                 accepted.push(Accepted { document, id: id.clone(), duplicate: true });
                 continue;
             }
-            accepted.push(self.accept(new).await?);
+            accepted.push(self.accept(new, Arrival::Outside).await?);
         }
         Ok(accepted)
     }
@@ -72,7 +81,7 @@ impl Shard {
             .collect())
     }
 
-    async fn accept(&mut self, new: NewDocument) -> Result<Accepted, Error> {
+    async fn accept(&mut self, new: NewDocument, arrival: Arrival) -> Result<Accepted, Error> {
         let key = DocumentKey(self.loose_key());
         self.batch.changes += 1;
         Counters::add(&self.published.counters.documents, 1);
@@ -105,8 +114,13 @@ impl Shard {
                 instance: None,
                 reason: None,
             };
-            let delivery = self.deliver(&trigger, entry, &document).await?;
-            self.conclude(&trigger, (entry, row), delivery, true);
+            if arrival == Arrival::Inside && self.is_long() {
+                self.entries.add(entry, row.clone());
+                self.batch.set_entry(entry, true, Some(row));
+            } else {
+                let delivery = self.deliver(&trigger, entry, &document).await?;
+                self.conclude(&trigger, (entry, row), delivery, true);
+            }
             if self.batch.entries.contains_key(&entry) {
                 self.batch.documents.insert(key, document.clone());
             }
@@ -170,7 +184,9 @@ impl Shard {
         };
         let document_type = known.name.clone();
         let source: Str = format!("pointsman/{}", hot.state.process).into();
-        self.accept(NewDocument { document_type, source, id: Some(id), content }).await?;
+        self.chain += 1;
+        let new = NewDocument { document_type, source, id: Some(id), content };
+        self.accept(new, Arrival::Inside).await?;
         Ok(())
     }
 }

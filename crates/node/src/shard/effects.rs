@@ -16,6 +16,9 @@ use super::Shard;
 use super::cache::Hot;
 use super::dispatch::Taker;
 
+/// What instances may publish in one pass of the loop before further publications wait.
+const CHAIN_MAX: u32 = 1_000;
+
 /// A call activity's wish.
 struct Call {
     step: StepKey,
@@ -32,6 +35,12 @@ impl Shard {
             self.carry_out(instance, effect).await?;
         }
         Ok(())
+    }
+
+    /// Whether instances published so much in this pass that the rest must wait for a later one:
+    /// a process that publishes what starts it would keep the shard for ever.
+    pub(super) fn is_long(&self) -> bool {
+        self.chain > CHAIN_MAX
     }
 
     async fn carry_out(&mut self, instance: InstanceKey, effect: Effect) -> Result<(), Error> {

@@ -208,6 +208,7 @@ impl Shard {
             entries: EntryQueue::default(),
             waiters: hashbrown::HashMap::new(),
             calls: JoinSet::new(),
+            chain: 0,
             documents_in_flight: hashbrown::HashMap::new(),
             entries_in_flight: hashbrown::HashMap::new(),
             schedules_in_flight: hashbrown::HashMap::new(),

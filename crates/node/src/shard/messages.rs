@@ -12,7 +12,7 @@ use engine::message::{
 use engine::{Command, Rejection, Start};
 
 use crate::error::Error;
-use crate::input::NewMessage;
+use crate::input::{Input, NewMessage};
 
 use super::cache::HotBucket;
 use super::{BucketName, Shard};
@@ -135,6 +135,13 @@ impl Shard {
 
     /// Publishes a message on behalf of an instance; a duplicate is dropped.
     pub(super) async fn publish_from(&mut self, message: NewMessage) -> Result<(), Error> {
+        self.chain += 1;
+        if self.is_long() {
+            // Nobody waits for the answer.
+            let (reply, _nobody) = tokio::sync::oneshot::channel();
+            self.backlog.push_back(Input::Message { message, reply });
+            return Ok(());
+        }
         match self.publish_message(message).await? {
             Ok(_) | Err(Rejection::Duplicate) => Ok(()),
             Err(rejection) => Err(Error::from(rejection)),

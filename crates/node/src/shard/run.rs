@@ -105,6 +105,7 @@ impl Shard {
         inputs: &mut Vec<Input>,
         stopping: &mut Option<oneshot::Sender<()>>,
     ) -> Result<(), Error> {
+        self.chain = 0;
         // First of all, so that it is not lost if something else fails.
         let stop = inputs.iter().position(|input| matches!(input, Input::Stop { .. }));
         if let Some(Input::Stop { reply }) = stop.map(|at| inputs.remove(at)) {
@@ -118,6 +119,9 @@ impl Shard {
             self.handle(input).await?;
         }
         for _ in 0..TURNS_MAX {
+            if self.is_long() {
+                break;
+            }
             let Some(input) = self.backlog.pop_front() else { break };
             self.handle(input).await?;
         }
@@ -145,6 +149,9 @@ impl Shard {
             self.settle().await?;
         }
         for _ in 0..TURNS_MAX {
+            if self.is_long() {
+                break;
+            }
             let Some((entry, row)) = self.entries.pop_due(self.now_ms) else { break };
             self.redeliver(entry, row).await?;
         }
