@@ -8,7 +8,9 @@ use std::path::Path;
 const SOURCES: [&str; 2] = ["gateway.proto", "health.proto"];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
+    // Asked when it runs: a build directory may serve several clones.
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").ok_or("no manifest directory")?;
+    let folder = Path::new(&here).join("../../proto");
     for source in SOURCES {
         println!("cargo::rerun-if-changed={}", folder.join(source).display());
     }

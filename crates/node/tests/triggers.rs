@@ -400,3 +400,21 @@ async fn a_process_that_publishes_what_starts_it_leaves_room_for_others() {
     server.node.enable("order", None).await.expect("it can be stopped");
     server.node.stop().await;
 }
+
+#[tokio::test]
+async fn a_version_keeps_the_quality_of_its_own_package_over_a_restart() {
+    let server = shop(JOB, "").await;
+    server.publish(None, r#"{"n":1}"#).await.expect("accepted");
+    let volatile = package("1.1.0", SCRIPT, "[processes.order]\nvolatile-tracking = true");
+    server.node.deploy(vec![volatile]).await.expect("deploys");
+    server.node.stop().await;
+    let server = Server::open(server.store.clone()).await;
+    let catalog = server.node.catalog();
+    let volatile = |version| {
+        let known = catalog.version("order", version).expect("a version");
+        known.quality.volatile_tracking
+    };
+    assert!(!volatile(1));
+    assert!(volatile(2));
+    server.node.stop().await;
+}

@@ -58,7 +58,20 @@ pub(crate) fn start(
     tokio::spawn(keep_running(shard, around, receiver))
 }
 
+/// Tells readers when the shard breaks, so that whoever watches readiness restarts the server.
+struct Watch(Arc<Published>);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.set_condition(Condition::Stopping);
+            tracing::error!("the shard broke; restart the server, nothing durable is lost");
+        }
+    }
+}
+
 async fn keep_running(id: ShardId, around: Surroundings, mut receiver: mpsc::Receiver<Input>) {
+    let _watch = Watch(around.published.clone());
     let mut dispatcher = Dispatcher::new(around.settings.service_calls_max);
     loop {
         match acquire(id, &around, dispatcher).await {

@@ -11,7 +11,7 @@ use engine::ids::{Address, InstanceKey};
 use engine::instance::Rules;
 use feel::Str;
 use hashbrown::HashMap;
-use host::package::{Limits, Package, PackageSource, QualityOfService};
+use host::package::{Limits, Manifest, Package, PackageSource, QualityOfService};
 use store::{DefinitionRow, EntryState};
 
 use crate::catalog::{ActivePackage, Catalog, Definition, SERVICE_PREFIX, is_straight_through};
@@ -97,8 +97,20 @@ impl Shard {
 
     async fn read_catalog(&self) -> Result<Catalog, Error> {
         let mut catalog = Catalog::default();
-        for row in self.store.packages().await?.into_iter().filter(|row| row.active) {
-            let package = self.read_package(&row.digest).await?;
+        let mut manifests: HashMap<(Str, Str), Manifest> = HashMap::new();
+        for row in self.store.packages().await? {
+            let package = match self.read_package(&row.digest).await {
+                // An earlier version that cannot be read leaves its processes the defaults.
+                Err(error) if !row.active => {
+                    tracing::warn!(package = %row.name, version = %row.version, %error, "unreadable");
+                    continue;
+                }
+                read => read?,
+            };
+            manifests.insert((row.name, row.version), package.manifest().clone());
+            if !row.active {
+                continue;
+            }
             let active = ActivePackage { package, digest: row.digest, at_ms: row.at_ms };
             catalog.put_package(Arc::new(active));
         }
@@ -112,7 +124,7 @@ impl Shard {
                 })?;
                 models.insert(row.digest.clone(), model);
             }
-            let quality = quality_of(&catalog, &row);
+            let quality = quality_of(&manifests, &row);
             let model = models.get(&row.digest);
             let program =
                 model.and_then(|model| model.programs.iter().find(|known| known.id == row.process));
@@ -140,12 +152,10 @@ impl Shard {
     }
 }
 
-fn quality_of(catalog: &Catalog, row: &DefinitionRow) -> QualityOfService {
-    catalog
-        .packages
-        .get(&row.package)
-        .map(|active| active.package.manifest().quality_of_service(&row.process))
-        .unwrap_or_default()
+/// The quality of service that the version's own package declares.
+fn quality_of(manifests: &HashMap<(Str, Str), Manifest>, row: &DefinitionRow) -> QualityOfService {
+    let own = (row.package.clone(), row.package_version.clone());
+    manifests.get(&own).map(|known| known.quality_of_service(&row.process)).unwrap_or_default()
 }
 
 fn definition_of(
