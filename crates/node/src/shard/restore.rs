@@ -102,7 +102,8 @@ impl Shard {
             let package = match self.read_package(&row.digest).await {
                 // An earlier version that cannot be read leaves its processes the defaults.
                 Err(error) if !row.active => {
-                    tracing::warn!(package = %row.name, version = %row.version, %error, "unreadable");
+                    let (package, version) = (&row.name, &row.version);
+                    tracing::warn!(%package, %version, %error, "a package cannot be read");
                     continue;
                 }
                 read => read?,
