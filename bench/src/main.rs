@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "prints its figures")]
 #![expect(clippy::disallowed_methods, reason = "measures time; no server code runs here")]
 
+mod client;
 mod serve;
 #[path = "../../crates/pointsman/src/bench/wire.rs"]
 #[expect(dead_code, reason = "the load generator uses more of it")]
@@ -22,6 +23,7 @@ use tokio::task::JoinSet;
 use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 
+use self::client::Route;
 use self::wire::{Event, Wire};
 
 #[global_allocator]
@@ -158,7 +160,7 @@ async fn call_tonic(address: &str, load: usize, until: Instant) -> anyhow::Resul
 }
 
 async fn call_lean(address: &str, load: usize, until: Instant) -> anyhow::Result<u64> {
-    let mut wire = Wire::connect(address).await?;
+    let mut wire = Wire::connect(&Route::to(address)).await?;
     let method = wire.method("/gateway_protocol.Gateway/CompleteJob");
     for _ in 0..load {
         wire.call(&method, &completion(), ());
@@ -190,7 +192,7 @@ async fn stream_tonic(address: &str) -> anyhow::Result<u64> {
 }
 
 async fn stream_lean(address: &str) -> anyhow::Result<u64> {
-    let mut wire = Wire::connect(address).await?;
+    let mut wire = Wire::connect(&Route::to(address)).await?;
     let method = wire.method("/gateway_protocol.Gateway/StreamActivatedJobs");
     wire.open(&method, &everything(), ());
     let mut count = 0;

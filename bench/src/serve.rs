@@ -6,6 +6,7 @@
 use std::pin::Pin;
 
 use api::grpc::wire::{Limits, Routes, Server};
+use api::tls::Door;
 use futures_util::{Stream, stream};
 use proto::gateway::gateway_server::{Gateway, GatewayServer};
 use proto::gateway::{
@@ -32,7 +33,7 @@ pub(crate) async fn run(kind: &str) -> anyhow::Result<()> {
     }
     let (_sender, stop) = watch::channel(false);
     let limits = Limits { streams: STREAMS, ..Limits::default() };
-    Ok(Server::new(routes(), limits).serve(listener, stop).await?)
+    Ok(Server::new(routes(), limits).serve(listener, Door::plain("bench"), stop).await?)
 }
 
 fn routes() -> Routes {

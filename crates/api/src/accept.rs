@@ -1,6 +1,7 @@
 //! Takes connections until the server stops, then lets them end.
 //!
-//! Boundary: what is spoken on a connection is the caller's business.
+//! Boundary: what is spoken on a connection is the caller's business; how a socket becomes one is
+//! the door's.
 //! Read first: [`accept`].
 
 use std::io;
@@ -11,21 +12,32 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-/// Takes connections until `stop` says true, at most `most` at a time, then gives them `drain` to
-/// end. Dropping the future ends every connection at once.
+use crate::tls::{Door, Stream};
+
+/// Where connections come from.
+pub(crate) struct Entrance {
+    pub(crate) listener: TcpListener,
+    pub(crate) door: Arc<Door>,
+    /// Connections at a time; further ones wait in the listener's backlog.
+    pub(crate) most: usize,
+    /// How long connections may go on after the stop.
+    pub(crate) drain: Duration,
+}
+
+/// Takes connections until `stop` says true, then gives them time to end. Dropping the future ends
+/// every connection at once.
 ///
 /// # Errors
 /// The listener fails for good. A failing connection only ends itself.
 pub(crate) async fn accept<W>(
-    listener: TcpListener,
-    most: usize,
-    drain: Duration,
+    entrance: Entrance,
     mut stop: watch::Receiver<bool>,
-    serve: impl Fn(TcpStream) -> W,
+    serve: impl Fn(Stream) -> W + Clone + Send + 'static,
 ) -> io::Result<()>
 where
     W: Future<Output = ()> + Send + 'static,
 {
+    let Entrance { listener, door, most, drain } = entrance;
     let permits = Arc::new(Semaphore::new(most));
     let mut connections = JoinSet::new();
     loop {
@@ -46,10 +58,16 @@ where
             () = stopped(&mut stop) => break,
         };
         while connections.try_join_next().is_some() {}
-        let served = serve(without_delay(socket));
+        let (door, serve, mut stop) = (Arc::clone(&door), serve.clone(), stop.clone());
         connections.spawn(async move {
             let _permit = permit;
-            served.await;
+            let entered = tokio::select! {
+                entered = door.enter(without_delay(socket)) => entered,
+                () = stopped(&mut stop) => None,
+            };
+            if let Some(stream) = entered {
+                serve(stream).await;
+            }
         });
     }
     drop(listener);

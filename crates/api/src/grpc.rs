@@ -16,12 +16,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures_util::Stream;
+use http::HeaderMap;
 use node::Node;
 use prost::Message;
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
-use wire::Routes;
+use crate::auth::roles::{GRPC, Need, need};
+use crate::auth::{Access, Denied, Tokens};
+use crate::problem::Problem;
+use wire::{Admission, Routes};
 
 /// What handlers work with.
 #[derive(Debug, Clone)]
@@ -58,6 +62,30 @@ pub(crate) fn routes(node: Node, address: SocketAddr, stop: watch::Receiver<bool
         .streaming("/gateway_protocol.Gateway/ActivateJobs", jobs::activate)
         .streaming("/gateway_protocol.Gateway/StreamActivatedJobs", jobs::stream);
     table.routes
+}
+
+/// The same behind the role that each method needs, where callers show tokens.
+pub(crate) fn guarded(routes: Routes, access: &Access) -> Routes {
+    match access {
+        Access::Everybody => routes,
+        Access::Tokens(tokens) => {
+            let tokens = tokens.clone();
+            routes.guarded(move |path, headers| admit(&tokens, path, headers))
+        }
+    }
+}
+
+fn admit(tokens: &Tokens, path: &str, headers: &HeaderMap) -> Result<Admission, Status> {
+    let role = match need(GRPC, path) {
+        Need::Nothing => return Ok(Admission::Forever),
+        Need::Role(role) => role,
+    };
+    let pass = tokens.check(headers, role).map_err(|denied| Problem::from(denied).to_status(""))?;
+    let withdrawn = async move {
+        pass.withdrawn().await;
+        Problem::from(Denied::Unknown).to_status("")
+    };
+    Ok(Admission::Until(Box::pin(withdrawn)))
 }
 
 struct Table {

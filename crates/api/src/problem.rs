@@ -22,11 +22,14 @@ pub const CODES: &[(&str, &str)] = &[
     ("API-004", "the method is not allowed here"),
     ("API-005", "the media type is not understood"),
     ("API-006", "a field or parameter is wrong"),
-    ("API-007", "the listening address is not on this machine"),
+    ("API-007", "the listening address is not protected"),
     ("API-008", "the request comes from another site"),
     ("API-009", "there is one tenant only"),
     ("API-010", "this part of the protocol is not supported"),
     ("API-011", "the request did not arrive completely"),
+    ("API-020", "the request carries no good token"),
+    ("API-021", "the token's role is too small"),
+    ("API-022", "the files for TLS cannot be used"),
 ];
 
 /// What kind of failure it is; faces choose their own statuses from it.
@@ -50,6 +53,8 @@ pub enum Kind {
     Broken,
     /// Not allowed.
     Forbidden,
+    /// The caller has not shown who it is.
+    Unauthenticated,
     /// Known, but not supported.
     Unsupported,
 }
@@ -192,9 +197,15 @@ impl Problem {
             Kind::Unavailable => Status::unavailable(self.reason()),
             Kind::Late => Status::deadline_exceeded(self.reason()),
             Kind::Broken => Status::internal(self.reason()),
-            Kind::Forbidden => Status::permission_denied(self.reason()),
+            Kind::Forbidden => Status::permission_denied(self.advice()),
+            Kind::Unauthenticated => Status::unauthenticated(self.advice()),
             Kind::Unsupported => Status::unimplemented(self.reason()),
         }
+    }
+
+    /// The detail with its code and what to do, in one line.
+    fn advice(&self) -> String {
+        format!("{}: {} ({})", self.code, self.detail, self.hint)
     }
 
     /// The detail and every cause, as text of several lines.
@@ -245,6 +256,9 @@ impl From<node::Error> for Problem {
             E::Storage { .. } | E::Internal { .. } => {
                 (Kind::Broken, StatusCode::INTERNAL_SERVER_ERROR)
             }
+            E::UnknownSetting { .. } => (Kind::NotFound, StatusCode::NOT_FOUND),
+            E::Maintenance { .. } => (Kind::Unavailable, StatusCode::SERVICE_UNAVAILABLE),
+            E::Format { .. } => (Kind::State, StatusCode::CONFLICT),
             E::UnknownType { .. } => (Kind::Invalid, StatusCode::NOT_FOUND),
             E::Schema { .. } | E::Refused { .. } => {
                 (Kind::Invalid, StatusCode::UNPROCESSABLE_ENTITY)
@@ -280,6 +294,9 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         let json = HeaderValue::from_static("application/problem+json");
         headers.insert(header::CONTENT_TYPE, json);
+        if self.kind == Kind::Unauthenticated {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if self.retry == Retry::Later {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }

@@ -14,6 +14,7 @@ mod health;
 mod incidents;
 mod instances;
 pub(crate) mod json;
+mod locks;
 mod messages;
 mod metrics;
 mod multipart;
@@ -22,7 +23,11 @@ mod packages;
 mod parameters;
 mod processes;
 mod queues;
+mod requests;
 mod routes;
+mod servers;
+mod settings;
+mod tokens;
 mod view;
 
 use std::io;
@@ -33,29 +38,39 @@ use node::Node;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::auth::{Access, Registry};
 use crate::serve::Limits;
+use crate::tls::{Door, Faces, Handle};
 
 /// What handlers work with.
 #[derive(Debug, Clone)]
 pub(crate) struct Face {
-    node: Node,
-    limits: Arc<Limits>,
+    pub(crate) node: Node,
+    pub(crate) limits: Arc<Limits>,
     /// Where the gRPC face is, for the topology.
-    grpc: SocketAddr,
+    pub(crate) grpc: SocketAddr,
+    pub(crate) access: Access,
+    /// Where tokens are kept, if this server knows.
+    pub(crate) registry: Option<Arc<dyn Registry>>,
+    pub(crate) tls: Option<Handle<Faces>>,
 }
 
-/// Serves the HTTP face until `stop` says true.
+/// Method and path of every call.
+#[cfg(test)]
+pub(crate) fn calls() -> Vec<(&'static str, &'static str)> {
+    routes::table().into_iter().map(|(method, path, _)| (method, path)).collect()
+}
+
+/// Serves the HTTP face at `address` until `stop` says true.
 ///
 /// # Errors
 /// The listener fails for good.
 pub(crate) async fn serve(
-    node: Node,
-    grpc: SocketAddr,
-    listener: TcpListener,
-    limits: Limits,
+    face: Face,
+    address: SocketAddr,
+    entrance: (TcpListener, Arc<Door>),
     stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let limits = Arc::new(limits);
-    let face = Face { node, limits: Arc::clone(&limits), grpc };
-    connection::serve(routes::router(face), listener, &limits, stop).await
+    let limits = Arc::clone(&face.limits);
+    connection::serve(routes::router(face, address), entrance, &limits, stop).await
 }

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -12,9 +13,11 @@ use node::Node;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::auth::{Access, Registry};
 use crate::grpc::{self, wire};
 use crate::problem::{Kind, Problem};
 use crate::rest;
+use crate::tls::{Door, Faces, Handle};
 
 /// What the HTTP face allows.
 #[derive(Debug, Clone)]
@@ -50,6 +53,35 @@ pub struct Options {
     pub http: Limits,
     /// What the gRPC face allows.
     pub grpc: wire::Limits,
+    /// What both faces speak TLS with; without it they speak plain text.
+    pub tls: Option<Handle<Faces>>,
+    /// Who may call.
+    pub access: Access,
+    /// Where tokens are kept; without it they can only be checked.
+    pub registry: Option<Arc<dyn Registry>>,
+    /// Whether the faces may be reached by anybody.
+    pub exposure: Exposure,
+}
+
+/// Whether a server may be reached by anybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Exposure {
+    /// Other machines reach it through TLS and with a token only.
+    #[default]
+    Guarded,
+    /// It was said in words that anybody may do anything.
+    Open,
+}
+
+/// What stands between a listener and those who reach it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Protection {
+    /// What is sent cannot be read or changed on its way.
+    pub tls: bool,
+    /// Callers have to show who they are.
+    pub tokens: bool,
+    /// Whether neither is wanted.
+    pub exposure: Exposure,
 }
 
 /// Why serving ended.
@@ -66,24 +98,37 @@ pub enum Error {
     Grpc(#[source] wire::Error),
 }
 
-/// Whether the server may listen on `address`: without authentication on its own machine only.
+/// Whether the server may listen on `address` with this protection. On its own machine it may
+/// without any.
 ///
 /// # Errors
-/// The address can be reached from other machines.
-pub fn check_listen(address: SocketAddr) -> Result<(), Problem> {
-    if address.ip().is_loopback() {
+/// The address can be reached from other machines and something is missing, which the hint names.
+pub fn check_listen(address: SocketAddr, protection: &Protection) -> Result<(), Problem> {
+    let what = match (protection.tls, protection.tokens) {
+        (true, true) => return Ok(()),
+        (false, true) => ("TLS", "`tls.certificate` and `tls.key`"),
+        (true, false) => ("authentication", "`auth.method = \"tokens\"`"),
+        (false, false) => (
+            "neither TLS nor authentication",
+            "`tls.certificate`, `tls.key` and `auth.method = \"tokens\"`",
+        ),
+    };
+    if address.ip().is_loopback() || protection.exposure == Exposure::Open {
         return Ok(());
     }
-    let detail = format!("`{address}` can be reached from other machines");
-    let hint = "this version has no authentication: listen on 127.0.0.1 or [::1]";
-    Err(Problem::new("API-007", Kind::Forbidden, StatusCode::FORBIDDEN, detail, hint))
+    let (missing, keys) = what;
+    let none = if protection.tls || protection.tokens { "no " } else { "" };
+    let detail =
+        format!("`{address}` can be reached from other machines, and there is {none}{missing}");
+    let hint = format!("set {keys} in the configuration; or listen on 127.0.0.1 or [::1]");
+    Err(Problem::new("API-007", Kind::Forbidden, StatusCode::FORBIDDEN, detail, &hint))
 }
 
 /// Serves `node` on both listeners until `shutdown` is ready, then ends streams, lets requests
 /// finish and returns. The node itself goes on. Dropping the future ends every connection at once.
 ///
 /// # Errors
-/// A listener is not on loopback, or fails for good.
+/// A listener can be reached from other machines and is not protected, or fails for good.
 pub async fn serve(
     node: Node,
     http: TcpListener,
@@ -91,24 +136,46 @@ pub async fn serve(
     options: Options,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
-    let mut addresses = Vec::new();
-    for listener in [&http, &grpc] {
+    let protection = Protection {
+        tls: options.tls.is_some(),
+        tokens: matches!(options.access, Access::Tokens(_)),
+        exposure: options.exposure,
+    };
+    let address = |listener: &TcpListener| {
         let address = listener.local_addr().map_err(Error::Http)?;
-        check_listen(address).map_err(Error::Address)?;
-        addresses.push(address);
-    }
+        check_listen(address, &protection).map_err(Error::Address)?;
+        Ok(address)
+    };
+    let (http_address, grpc_address) = (address(&http)?, address(&grpc)?);
+    let (http_door, grpc_door) = match &options.tls {
+        None => (Door::plain("http"), Door::plain("grpc")),
+        Some(faces) => {
+            let (one, two) = (faces.clone(), faces.clone());
+            (
+                Door::tls("http", move || Arc::clone(&one.get().http)),
+                Door::tls("grpc", move || Arc::clone(&two.get().grpc)),
+            )
+        }
+    };
     let (stop, stopping) = watch::channel(false);
-    let grpc_address = addresses.pop().unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
-    let calls =
-        wire::Server::new(grpc::routes(node.clone(), grpc_address, stopping.clone()), options.grpc);
-    let pages = rest::serve(node, grpc_address, http, options.http, stopping.clone());
+    let routes = grpc::routes(node.clone(), grpc_address, stopping.clone());
+    let calls = wire::Server::new(grpc::guarded(routes, &options.access), options.grpc);
+    let face = rest::Face {
+        node,
+        limits: Arc::new(options.http),
+        grpc: grpc_address,
+        access: options.access,
+        registry: options.registry,
+        tls: options.tls,
+    };
+    let pages = rest::serve(face, http_address, (http, http_door), stopping.clone());
     let stops = async {
         shutdown.await;
         // Nobody listens any more if both faces have failed.
         let _ = stop.send(true);
         Ok(())
     };
-    let calls = async { calls.serve(grpc, stopping).await.map_err(Error::Grpc) };
+    let calls = async { calls.serve(grpc, grpc_door, stopping).await.map_err(Error::Grpc) };
     let pages = async { pages.await.map_err(Error::Http) };
     tokio::try_join!(calls, pages, stops).map(|_| ())
 }

@@ -39,7 +39,7 @@ codes! {
     EVENT_UNSUPPORTED "BPMN-031" "an event definition is not supported";
     MARKER_UNSUPPORTED "BPMN-032" "a marker is not supported";
     EXTENSION_UNSUPPORTED "BPMN-033" "a zeebe extension element is not supported";
-    EXTENSION_UNKNOWN "BPMN-034" "a zeebe extension element is unknown";
+    EXTENSION_UNKNOWN "BPMN-034" "an extension element is unknown";
     SETTING_IGNORED "BPMN-035" "a setting has no effect";
 
     FLOW_TO_NOWHERE "BPMN-040" "a sequence flow leads from or to nowhere";
@@ -85,6 +85,10 @@ codes! {
     FEEL_VARIABLES "BPMN-092" "an expression reads variables where there are none";
     MAPPING_SOURCE "BPMN-093" "a mapping has no source";
     MAPPING_TARGET "BPMN-094" "a mapping has no usable target";
+
+    STEP_TYPE "BPMN-100" "a type of our own is not known, or not possible here";
+    LOCK_NAME "BPMN-101" "a lock step does not say which lock";
+    LOGICAL_SERVER "BPMN-102" "the name of a logical server cannot be used";
 }
 
 #[cfg(test)]

@@ -9,8 +9,10 @@ mod event;
 mod expression;
 mod iso8601;
 mod job;
+mod lock;
 mod mapping;
 mod message;
+mod server;
 mod task;
 mod timer;
 mod unused;
@@ -31,11 +33,15 @@ pub(crate) fn process(source: &Process<'_>, report: &mut Report<'_>) -> Program 
     for position in 0..source.nodes.len() {
         kinds.push(kind(source, position, &wiring, report));
     }
+    let servers = server::resolve(source, &kinds, report);
     let mut elements = Vec::with_capacity(source.nodes.len() + 1);
     elements.push(root(source, wiring.take_edges(0), report.place(source.at)));
     for (position, (node, kind)) in source.nodes.iter().zip(kinds).enumerate() {
         let edges = wiring.take_edges(position + 1);
         elements.push(element(node, kind, edges, report));
+    }
+    for (element, server) in elements.iter_mut().zip(servers) {
+        element.logical_server = server;
     }
     let (flows, flow_sources) = wiring.into_flows();
     let text = |text: &Text<'_>| feel::Str::from(&**text);
@@ -135,6 +141,7 @@ fn root(source: &Process<'_>, edges: Edges, place: Place) -> Element {
         outputs: Vec::new(),
         properties: properties(&source.extensions),
         lane: None,
+        logical_server: None,
         repeat: None,
         place,
     }
@@ -154,6 +161,7 @@ fn element(node: &Node<'_>, kind: Kind, edges: Edges, report: &mut Report<'_>) -
         outputs: mapping::mappings(node, Direction::Output, report),
         properties: properties(&node.extensions),
         lane: node.lane.as_ref().map(|lane| (&**lane).into()),
+        logical_server: None,
         repeat: None,
         place: report.place(node.at),
     }

@@ -94,6 +94,9 @@ pub struct Element {
     pub properties: Vec<(Str, Str)>,
     /// The name of the innermost lane that lists it.
     pub lane: Option<Str>,
+    /// The logical server that it is assigned to, by itself, its lane, or what is around it. Of
+    /// all steps, only services of packages run there.
+    pub logical_server: Option<Str>,
     /// Multi-instance or standard loop marker. None until the whole of BPMN is read.
     pub repeat: Option<LoopSpec>,
     /// Where it stands in the source.
@@ -180,6 +183,13 @@ pub enum Kind {
     ManualTask,
     /// A service task: one job.
     ServiceTask(JobSpec),
+    /// A service task of type `pointsman:lock`: acquires a named lock.
+    Lock(LockSpec),
+    /// A service task of type `pointsman:unlock`: gives the lock of this name back.
+    Unlock {
+        /// Yields the name.
+        name: Expression,
+    },
     /// A send task: a job or a published document.
     SendTask(SendSpec),
     /// A script task.
@@ -256,6 +266,17 @@ pub struct JobSpec {
     pub retries: Expression,
     /// `zeebe:taskHeaders`, in order.
     pub headers: Vec<(Str, Str)>,
+}
+
+/// Acquiring a named lock.
+#[derive(Debug, Clone)]
+pub struct LockSpec {
+    /// Yields the name.
+    pub name: Expression,
+    /// Yields the ISO 8601 duration after which the step gives up; none or null: it waits on.
+    pub timeout: Option<Expression>,
+    /// The variable that takes the fencing number.
+    pub fence_variable: Option<Str>,
 }
 
 /// How a message throw event, message end event or send task sends.

@@ -44,6 +44,8 @@ pub(crate) struct Process<'a> {
     pub(crate) id: Text<'a>,
     pub(crate) name: Option<Text<'a>>,
     pub(crate) extensions: Extensions<'a>,
+    /// The logical servers that lanes name.
+    pub(crate) lane_servers: Vec<Text<'a>>,
     /// All flow nodes of the process and of its subprocesses, in document order.
     pub(crate) nodes: Vec<Node<'a>>,
     pub(crate) flows: Vec<Flow<'a>>,
@@ -64,6 +66,8 @@ pub(crate) struct Node<'a> {
     /// The position of the subprocess that contains it; none directly in the process.
     pub(crate) scope: Option<usize>,
     pub(crate) lane: Option<Text<'a>>,
+    /// The logical server of the innermost lane around it that names one.
+    pub(crate) lane_server: Option<Text<'a>>,
     pub(crate) form: Form<'a>,
     /// The `default` attribute: the id of a flow.
     pub(crate) default: Option<Text<'a>>,
@@ -233,6 +237,19 @@ pub(crate) struct Extensions<'a> {
     pub(crate) script: Option<FeelScript<'a>>,
     pub(crate) publish_message: Option<PublishMessage<'a>>,
     pub(crate) version_tag: Option<Text<'a>>,
+    /// `pointsman:logicalServer`
+    pub(crate) logical_server: Option<Text<'a>>,
+}
+
+/// What names a logical server: an extension element, a property or an attribute.
+pub(crate) const LOGICAL_SERVER: &str = "pointsman:logicalServer";
+
+impl<'a> Extensions<'a> {
+    /// The logical servers that are named here; there should be one at most.
+    pub(crate) fn logical_servers(&self) -> impl Iterator<Item = &Text<'a>> {
+        let properties = self.properties.iter().filter(|(name, _)| &**name == LOGICAL_SERVER);
+        self.logical_server.iter().chain(properties.map(|(_, value)| value))
+    }
 }
 
 /// A header (key, value) or a mapping (target, source).

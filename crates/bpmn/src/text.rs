@@ -17,7 +17,8 @@
 //! A line is `KIND [ID] [@ACTIVITY] [WORD | "TEXT" | KEY=VALUE]* [-> ID [if "FEEL"] [default], …]`;
 //! without an id, the kind is the id. What each kind takes stands in `text::element`. A value is a
 //! bare word, `"text"` with `\"` and `\\`, or `'text'` as it is; where FEEL may stand, `=` starts
-//! it. Every kind also takes `name=` and `lane=`. Flows are called `source->target`.
+//! it. Every kind also takes `name=`, `lane=` and `server=` (a logical server). Flows are called
+//! `source->target`.
 //!
 //! Boundary: writes the same [`Process`] as the XML reader; all checks are shared.
 //! Read first: [`parse`], then `text::element`.
@@ -45,6 +46,7 @@ pub(crate) fn parse<'a>(text: &'a str, report: &mut Report<'_>) -> Process<'a> {
             id: Text::new("process", 0),
             name: None,
             extensions: Extensions::default(),
+            lane_servers: Vec::new(),
             nodes: Vec::new(),
             flows: Vec::new(),
         },
@@ -113,7 +115,8 @@ impl<'a> Reader<'a> {
         self.process.id = line.id();
         self.process.name = line.pair("name");
         self.process.extensions.version_tag = line.pair("tag");
-        line.finish("`model ID name=… tag=…`", report);
+        self.process.extensions.logical_server = line.pair("server");
+        line.finish("`model ID name=… tag=… server=…`", report);
     }
 
     fn element(
@@ -129,12 +132,14 @@ impl<'a> Reader<'a> {
         let Some((form, usage)) = element::form(&mut line, &mut extensions, report) else { return };
         let position = self.process.nodes.len();
         let id = line.id();
+        extensions.logical_server = line.pair("server");
         let mut node = Node {
             at,
             id: id.clone(),
             name: line.pair("name"),
             scope: self.open.last().copied(),
             lane: line.pair("lane"),
+            lane_server: None,
             form,
             default: None,
             extensions,

@@ -5,7 +5,7 @@
 
 use feel::{Context, Str};
 
-use crate::ids::{EntryKey, IncidentKey, InstanceKey, JobKey, StepKey};
+use crate::ids::{EntryKey, IncidentKey, InstanceKey, JobKey, RequestKey, StepKey};
 
 /// Begins an instance.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,12 +16,58 @@ pub struct Start {
     pub variables: Context,
     /// Who called it, if it is a child.
     pub caller: Option<Caller>,
-    /// The queue entry that is acknowledged when it ends, if it is straight-through.
-    pub origin: Option<EntryKey>,
+    /// What hears of its end.
+    pub origin: Option<Origin>,
     /// The message name and correlation key that it holds until it ends, if any.
     pub holds: Option<(Str, Str)>,
     /// What a person may search it by.
     pub business_key: Option<Str>,
+}
+
+/// What hears of an instance's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The queue entry that is acknowledged, if the process is straight-through.
+    Entry(EntryKey),
+    /// The process request that it was started for.
+    Request(RequestKey),
+}
+
+/// An entry is its key, as before there was anything else; a request is its key in a list.
+impl<C> minicbor::Encode<C> for Origin {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        out: &mut minicbor::Encoder<W>,
+        _ctx: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        match self {
+            Self::Entry(entry) => out.u64(entry.0)?,
+            Self::Request(request) => out.array(1)?.u64(request.0)?,
+        };
+        Ok(())
+    }
+}
+
+impl<'b, C> minicbor::Decode<'b, C> for Origin {
+    fn decode(
+        input: &mut minicbor::Decoder<'b>,
+        _ctx: &mut C,
+    ) -> Result<Self, minicbor::decode::Error> {
+        if input.datatype()? == minicbor::data::Type::Array {
+            input.array()?;
+            return Ok(Self::Request(RequestKey(input.u64()?)));
+        }
+        Ok(Self::Entry(EntryKey(input.u64()?)))
+    }
+}
+
+impl core::fmt::Display for Origin {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Entry(entry) => entry.fmt(out),
+            Self::Request(request) => request.fmt(out),
+        }
+    }
 }
 
 /// The call activity that waits for an instance.
@@ -167,6 +213,49 @@ pub enum Command {
         code: Str,
         /// Why.
         message: Str,
+    },
+    /// The called process failed with a server, and ended.
+    FailCall {
+        /// The call activity's step.
+        step: StepKey,
+        /// The child.
+        child: InstanceKey,
+        /// The life of the server that it failed for.
+        server: Str,
+    },
+    /// The server that ran the instance died, and its process is not to be resumed.
+    FailForServer {
+        /// One life of the server: told twice, it changes nothing.
+        server: Str,
+    },
+    /// Something about the instance cannot be: it is stopped by an incident until a person looks
+    /// at it, and nothing that comes in meanwhile is lost.
+    Quarantine {
+        /// What cannot be.
+        reason: Str,
+    },
+    /// A lock was granted to a waiting step. If this is refused, the lock is to be given back.
+    TakeLock {
+        /// The step.
+        step: StepKey,
+        /// The name of the lock.
+        name: Str,
+        /// The fencing number.
+        fence: u64,
+    },
+    /// A lock was not free in time.
+    TimeOutLock {
+        /// The step that waited.
+        step: StepKey,
+        /// The name of the lock.
+        name: Str,
+    },
+    /// A lock was taken away from the instance.
+    LoseLock {
+        /// The name of the lock.
+        name: Str,
+        /// The fencing number that is void.
+        fence: u64,
     },
     /// Try again what failed.
     ResolveIncident {

@@ -4,6 +4,7 @@
 //! Boundary: the only way in which deciding changes state; hooks and sibling modules get it as
 //! `&mut Draft`.
 //! Invariants: DRF-1 nothing changes the state of a decided instance but [`Draft::record`].
+//! DRF-2 a decision that finds a broken invariant goes no further, and quarantines the instance.
 //! Read first: [`Draft`].
 
 use alloc::collections::VecDeque;
@@ -18,6 +19,17 @@ use crate::event::Event;
 use crate::ids::{KeyCursor, StepKey};
 use crate::instance::{Instance, Rules, Step, apply};
 use crate::limits::Stamp;
+
+/// Notes an assumption of the engine that does not hold, with the invariant it breaks: a panic in
+/// tests, in production an incident that quarantines the instance.
+macro_rules! invariant {
+    ($draft:expr, $holds:expr, $($what:tt)+) => {
+        if !$holds {
+            $draft.doubt(alloc::format!($($what)+));
+        }
+    };
+}
+pub(crate) use invariant;
 
 /// What is still to be done in this turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,8 +53,11 @@ pub(crate) struct Draft<'a, 's> {
     pub(crate) run: u32,
     /// Steps completed in this turn.
     pub(crate) completed: u32,
-    /// Whether a step limit was reached: nothing more is entered until a person says so.
+    /// Whether a step limit was reached, or the instance is quarantined: nothing more is entered
+    /// until a person says so.
     pub(crate) halted: bool,
+    /// The first assumption that did not hold.
+    pub(crate) doubt: Option<String>,
     /// Where the next key comes from; goes into the state with [`Event::TurnEnded`].
     pub(crate) keys: KeyCursor,
     /// Keys from this one on are new in this decision.
@@ -58,6 +73,7 @@ impl<'a, 's> Draft<'a, 's> {
     ) -> Self {
         let counts_on = stamp.now_ms <= state.run_until_ms;
         let (run, keys) = (if counts_on { state.run } else { 0 }, state.keys);
+        let halted = state.is_quarantined();
         Self {
             state,
             program,
@@ -68,10 +84,18 @@ impl<'a, 's> Draft<'a, 's> {
             work: VecDeque::new(),
             run,
             completed: 0,
-            halted: false,
+            halted,
+            doubt: None,
             keys,
             first_key: keys.block.0 + u64::from(keys.next),
         }
+    }
+
+    /// An assumption does not hold; see [`invariant!`].
+    pub(crate) fn doubt(&mut self, what: String) {
+        // There always is a reason, so this always fails where it is compiled in.
+        debug_assert!(what.is_empty(), "broken invariant: {what}");
+        self.doubt.get_or_insert(what);
     }
 
     /// Makes an event happen.

@@ -6,9 +6,9 @@
 
 use feel::{Context, Str};
 
-use crate::command::Caller;
+use crate::command::{Caller, Origin};
 use crate::event::IncidentKind;
-use crate::ids::{Block, EntryKey, IncidentKey, InstanceKey, JobKey, StepKey};
+use crate::ids::{Block, IncidentKey, InstanceKey, JobKey, StepKey};
 
 /// What the shell must do.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,6 +114,13 @@ pub enum Effect {
         /// The child.
         child: InstanceKey,
     },
+    /// Let a called process fail: `Command::FailForServer`, whatever its own settings say.
+    FailChild {
+        /// The child.
+        child: InstanceKey,
+        /// One life of the server that died.
+        server: Str,
+    },
     /// Tell the caller.
     ReportToCaller {
         /// Whom.
@@ -129,6 +136,22 @@ pub enum Effect {
         code: Str,
         /// Why.
         message: Str,
+    },
+    /// Acquire a lock for a step: [`crate::lock::Command::Acquire`].
+    AcquireLock {
+        /// The step that waits.
+        step: StepKey,
+        /// The name of the lock.
+        name: Str,
+        /// When it gives up, milliseconds since 1970 UTC; none: never.
+        deadline_ms: Option<i64>,
+    },
+    /// Give back what a step acquired or still waits for: [`crate::lock::Command::Release`].
+    ReleaseLock {
+        /// The name of the lock.
+        name: Str,
+        /// The step that acquired it, or asked for it.
+        step: StepKey,
     },
     /// List an incident.
     OpenIncident {
@@ -166,8 +189,8 @@ pub enum Effect {
         completed: bool,
         /// Its variables at the end.
         variables: Context,
-        /// The queue entry to acknowledge.
-        origin: Option<EntryKey>,
+        /// What hears of it.
+        origin: Option<Origin>,
         /// The message name and correlation key that it held.
         holds: Option<(Str, Str)>,
     },
@@ -182,6 +205,13 @@ pub enum Report {
         child: InstanceKey,
         /// Its variables.
         variables: Context,
+    },
+    /// It failed with a server and ended: `Command::FailCall`.
+    Failed {
+        /// The child.
+        child: InstanceKey,
+        /// One life of the server.
+        server: Str,
     },
     /// It threw an error that it does not catch.
     Error {

@@ -384,4 +384,98 @@ pub enum Event {
         #[n(1)]
         deadline_ms: i64,
     },
+    /// The step waits for a lock.
+    #[n(35)]
+    LockRequested {
+        /// The step.
+        #[n(0)]
+        step: StepKey,
+        /// The name of the lock.
+        #[n(1)]
+        #[cbor(with = "crate::value::text")]
+        name: Str,
+        /// When the step gives up, milliseconds since 1970 UTC; none: never.
+        #[n(2)]
+        deadline_ms: Option<i64>,
+    },
+    /// The instance has the lock.
+    #[n(36)]
+    LockGranted {
+        /// The step that waited.
+        #[n(0)]
+        step: StepKey,
+        /// The name of the lock.
+        #[n(1)]
+        #[cbor(with = "crate::value::text")]
+        name: Str,
+        /// The fencing number.
+        #[n(2)]
+        fence: u64,
+    },
+    /// The lock was not free in time.
+    #[n(37)]
+    LockTimedOut {
+        /// The step that waited.
+        #[n(0)]
+        step: StepKey,
+    },
+    /// The step ended before the lock was granted.
+    #[n(38)]
+    LockWithdrawn {
+        /// The step that waited.
+        #[n(0)]
+        step: StepKey,
+    },
+    /// The lock was given back.
+    #[n(39)]
+    LockReleased {
+        /// The step that gave it back.
+        #[n(0)]
+        step: StepKey,
+        /// The name of the lock.
+        #[n(1)]
+        #[cbor(with = "crate::value::text")]
+        name: Str,
+        /// The step that had acquired it.
+        #[n(2)]
+        acquired_by: StepKey,
+    },
+    /// The lock was taken away from the instance.
+    #[n(40)]
+    LockLost {
+        /// The name of the lock.
+        #[n(0)]
+        #[cbor(with = "crate::value::text")]
+        name: Str,
+        /// The fencing number that is void.
+        #[n(1)]
+        fence: u64,
+    },
+    /// The server that ran the instance died, and everything that it does fails.
+    #[n(41)]
+    ServerFailed {
+        /// One life of a server.
+        #[n(0)]
+        #[cbor(with = "crate::value::text")]
+        server: Str,
+    },
+    /// A step failed with its server and nothing catches it: neither it nor the scopes around it go
+    /// on.
+    #[n(42)]
+    StepFailed {
+        /// The step.
+        #[n(0)]
+        step: StepKey,
+        /// Position of its element.
+        #[n(1)]
+        element: u32,
+    },
+    /// The instance ended because it failed.
+    #[n(43)]
+    InstanceFailed {
+        /// Why.
+        #[n(0)]
+        #[cbor(with = "crate::value::text")]
+        reason: Str,
+    },
 }

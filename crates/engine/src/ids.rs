@@ -81,6 +81,11 @@ key!(
     DefinitionKey, "def_"
 );
 
+key!(
+    /// One durable request to run a process.
+    RequestKey, "req_"
+);
+
 /// The number of a shard, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 #[cbor(transparent)]
@@ -195,6 +200,11 @@ pub enum Address {
         /// Position of the start event in the program.
         element: u32,
     },
+    /// A named lock, with those who wait for it.
+    Lock {
+        /// Its name.
+        name: Str,
+    },
 }
 
 impl Address {
@@ -218,6 +228,10 @@ impl Address {
                 bytes.push(b's');
                 bytes.extend_from_slice(&definition.0.to_be_bytes());
                 bytes.extend_from_slice(&element.to_be_bytes());
+            }
+            Self::Lock { name } => {
+                bytes.push(b'l');
+                bytes.extend_from_slice(name.as_bytes());
             }
         }
         bytes
@@ -245,6 +259,7 @@ impl Address {
                     element: u32::from_be_bytes(element.try_into().ok()?),
                 })
             }
+            b'l' => Some(Self::Lock { name: core::str::from_utf8(rest).ok()?.into() }),
             _ => None,
         }
     }
@@ -276,6 +291,7 @@ mod tests {
             Address::Bucket { name: "paid".into(), key: "o-1".into() },
             Address::Bucket { name: "".into(), key: "".into() },
             Address::Schedule { definition: DefinitionKey(9), element: 3 },
+            Address::Lock { name: "printer".into() },
         ] {
             assert_eq!(Address::from_bytes(&address.to_bytes()), Some(address));
         }

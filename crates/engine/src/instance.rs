@@ -10,6 +10,7 @@ mod boundary;
 mod decide;
 mod element;
 mod end;
+mod failure;
 mod flow;
 mod incident;
 mod job;
@@ -19,8 +20,10 @@ mod subscription;
 mod variables;
 
 pub use activation::Activation;
+pub(crate) use activation::describe;
 pub use apply::{apply, begin};
 pub use decide::{Decision, Rules, decide, start};
 pub use state::{
-    Incident, Instance, Job, JobState, Status, Step, StepPhase, Subscription, Timer, Wait,
+    HeldLock, Incident, Instance, Job, JobState, LockWait, Status, Step, StepPhase, Subscription,
+    Timer, Wait,
 };

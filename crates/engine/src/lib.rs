@@ -15,16 +15,19 @@ mod effect;
 mod event;
 pub mod ids;
 pub mod instance;
+pub mod job;
 mod limits;
+pub mod lock;
 pub mod message;
 mod rejection;
 pub mod render;
 #[cfg(feature = "script")]
 pub mod script;
 pub mod time;
+pub mod transition;
 pub mod value;
 
-pub use command::{Caller, CancelledBy, Command, Reach, Start};
+pub use command::{Caller, CancelledBy, Command, Origin, Reach, Start};
 pub use effect::{Effect, Report};
 pub use event::{Event, IncidentKind, ReadyCause, Repeat, Started};
 pub use limits::{Limits, Stamp};

@@ -6,6 +6,7 @@
 use alloc::string::String;
 
 use crate::ids::{IncidentKey, InstanceKey, JobKey, StepKey};
+use crate::lock::Owner;
 
 /// Why a command was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +41,18 @@ pub enum Rejection {
     },
     /// A message of this name, key and id is still buffered.
     Duplicate,
+    /// A lock is given back or renewed by somebody who neither holds it nor waits for it.
+    LockNotHeld {
+        /// Who.
+        owner: Owner,
+        /// Who holds it instead.
+        holder: Option<Owner>,
+    },
+    /// The holder that an operator meant does not hold the lock any more.
+    LockPassedOn {
+        /// Who holds it now.
+        holder: Option<Owner>,
+    },
     /// A value in the command is out of range.
     Invalid {
         /// Which, and what it must be.

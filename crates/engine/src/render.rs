@@ -5,6 +5,7 @@
 //! Read first: [`Log::event`], then [`Names`].   Tests: tests/scenarios/
 
 mod effect;
+pub(crate) mod lock;
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -104,7 +105,19 @@ impl Log {
             Event::JoinPassed { .. } | Event::TurnEnded { .. } => None,
             Event::InstanceCompleted => Some(format!("{} completed", self.name(names))),
             Event::InstanceCancelled => Some(format!("{} cancelled", self.name(names))),
-            _ => self.job_event(event, names).or_else(|| self.wait_event(event, program, names)),
+            Event::InstanceFailed { reason } => {
+                Some(format!("{} failed: {reason}", self.name(names)))
+            }
+            Event::ServerFailed { server } => {
+                Some(format!("{}: its server {server} died", self.name(names)))
+            }
+            Event::StepFailed { step, element } => {
+                Some(format!("{} failed", self.step_or(*step, *element, program, names)))
+            }
+            _ => self
+                .job_event(event, names)
+                .or_else(|| self.wait_event(event, program, names))
+                .or_else(|| lock::event(self, event, names)),
         }
     }
 
@@ -139,6 +152,11 @@ impl Log {
             Rejection::Stale => "no longer waited for".to_string(),
             Rejection::NoStart { wanted } => format!("there is no start event: {wanted}"),
             Rejection::Duplicate => "a message of this id is still there".to_string(),
+            Rejection::LockNotHeld { owner, holder } => lock::not_held(owner, holder, names),
+            Rejection::LockPassedOn { holder: Some(holder) } => {
+                format!("the lock went on to {}", lock::owner(holder, names))
+            }
+            Rejection::LockPassedOn { holder: None } => "nobody holds the lock".to_string(),
             Rejection::Invalid { detail } => detail.clone(),
         }
     }
@@ -167,7 +185,8 @@ impl Log {
 
     /// As [`Log::step`]; the element's id if its activation was not logged.
     fn step_or(&self, step: StepKey, element: u32, program: &Program, names: &dyn Names) -> String {
-        if self.steps.contains_key(&step) {
+        let is_root = self.instance.is_some_and(|instance| instance.0 == step.0);
+        if is_root || self.steps.contains_key(&step) {
             self.step(step, names)
         } else {
             self.at(program, element, names)

@@ -15,6 +15,7 @@ mod carry;
 mod coverage;
 mod due;
 mod input;
+mod lock;
 mod verify;
 mod words;
 mod world;

@@ -156,10 +156,14 @@ fn indefinite() -> DecodeError {
 }
 
 /// `#[cbor(with = "crate::value::text")]` for [`Str`].
-pub(crate) mod text {
+pub mod text {
     use super::{DecodeError, Decoder, EncodeError, Encoder, Str, Write};
 
-    pub(crate) fn encode<C, W: Write>(
+    /// Writes.
+    ///
+    /// # Errors
+    /// Only those of the writer.
+    pub fn encode<C, W: Write>(
         value: &Str,
         out: &mut Encoder<W>,
         _context: &mut C,
@@ -167,16 +171,24 @@ pub(crate) mod text {
         out.str(value)?.ok()
     }
 
-    pub(crate) fn decode<C>(input: &mut Decoder<'_>, _context: &mut C) -> Result<Str, DecodeError> {
+    /// Reads.
+    ///
+    /// # Errors
+    /// If the bytes are something else.
+    pub fn decode<C>(input: &mut Decoder<'_>, _context: &mut C) -> Result<Str, DecodeError> {
         input.str().map(Str::from)
     }
 }
 
 /// `#[cbor(with = "crate::value::maybe_text")]` for `Option<Str>`.
-pub(crate) mod maybe_text {
+pub mod maybe_text {
     use super::{DecodeError, Decoder, EncodeError, Encoder, Str, Type, Write};
 
-    pub(crate) fn encode<C, W: Write>(
+    /// Writes.
+    ///
+    /// # Errors
+    /// Only those of the writer.
+    pub fn encode<C, W: Write>(
         value: &Option<Str>,
         out: &mut Encoder<W>,
         _context: &mut C,
@@ -187,7 +199,11 @@ pub(crate) mod maybe_text {
         }
     }
 
-    pub(crate) fn decode<C>(
+    /// Reads.
+    ///
+    /// # Errors
+    /// If the bytes are something else.
+    pub fn decode<C>(
         input: &mut Decoder<'_>,
         _context: &mut C,
     ) -> Result<Option<Str>, DecodeError> {
@@ -199,10 +215,14 @@ pub(crate) mod maybe_text {
 }
 
 /// `#[cbor(with = "crate::value::texts")]` for `Vec<Str>`.
-pub(crate) mod texts {
+pub mod texts {
     use super::{DecodeError, Decoder, EncodeError, Encoder, Str, Vec, Write, indefinite};
 
-    pub(crate) fn encode<C, W: Write>(
+    /// Writes.
+    ///
+    /// # Errors
+    /// Only those of the writer.
+    pub fn encode<C, W: Write>(
         values: &Vec<Str>,
         out: &mut Encoder<W>,
         _context: &mut C,
@@ -214,20 +234,25 @@ pub(crate) mod texts {
         Ok(())
     }
 
-    pub(crate) fn decode<C>(
-        input: &mut Decoder<'_>,
-        _context: &mut C,
-    ) -> Result<Vec<Str>, DecodeError> {
+    /// Reads.
+    ///
+    /// # Errors
+    /// If the bytes are something else.
+    pub fn decode<C>(input: &mut Decoder<'_>, _context: &mut C) -> Result<Vec<Str>, DecodeError> {
         let length = input.array()?.ok_or_else(indefinite)?;
         (0..length).map(|_| input.str().map(Str::from)).collect()
     }
 }
 
 /// `#[cbor(with = "crate::value::variables")]` for [`Variables`].
-pub(crate) mod variables {
+pub mod variables {
     use super::{DecodeError, Decoder, EncodeError, Encoder, Str, Variables, Write, indefinite};
 
-    pub(crate) fn encode<C, W: Write>(
+    /// Writes.
+    ///
+    /// # Errors
+    /// Only those of the writer.
+    pub fn encode<C, W: Write>(
         values: &Variables,
         out: &mut Encoder<W>,
         context: &mut C,
@@ -240,10 +265,11 @@ pub(crate) mod variables {
         Ok(())
     }
 
-    pub(crate) fn decode<C>(
-        input: &mut Decoder<'_>,
-        context: &mut C,
-    ) -> Result<Variables, DecodeError> {
+    /// Reads.
+    ///
+    /// # Errors
+    /// If the bytes are something else.
+    pub fn decode<C>(input: &mut Decoder<'_>, context: &mut C) -> Result<Variables, DecodeError> {
         let length = input.map()?.ok_or_else(indefinite)?;
         let mut values = Variables::new();
         for _ in 0..length {

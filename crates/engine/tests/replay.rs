@@ -21,7 +21,7 @@ struct Node {
 fn nodes(depth: u32) -> impl Strategy<Value = Vec<Node>> {
     let inside = if depth == 0 { Just(Vec::new()).boxed() } else { nodes(depth - 1).boxed() };
     let boundary = prop::option::weighted(0.4, (0..6u8, any::<bool>(), any::<u8>()));
-    let node = (0..17u8, any::<u8>(), any::<u8>(), 0..4u8, boundary, inside).prop_map(
+    let node = (0..20u8, any::<u8>(), any::<u8>(), 0..4u8, boundary, inside).prop_map(
         |(kind, first, second, number, boundary, inside)| Node {
             kind,
             first,
@@ -56,6 +56,7 @@ fn write_scope(nodes: &[Node], prefix: &str, out: &mut String) {
                 1 => format!("timer b{id} @{id} R3/PT5S non-interrupting -> {leads}"),
                 2 => format!("message b{id} @{id} note key=\"=1\"{flag} -> {leads}"),
                 3 => format!("message b{id} @{id} note key=\"=k\"{flag} -> {leads}"),
+                4 if number == 0 => format!("error b{id} @{id} code=SERVER_FAILURE -> {leads}"),
                 4 => format!("error b{id} @{id} code=E{number} -> {leads}"),
                 _ => format!("error b{id} @{id} -> {leads}\n  out caught = \"=x\""),
             };
@@ -88,10 +89,23 @@ fn write_node(node: &Node, (id, first, second): (&str, &str, &str), out: &mut St
         }
         15 => format!("end-error {id} code=E{number}"),
         16 if number == 0 => format!("end-terminate {id}"),
+        17 | 18 => {
+            let lock = ["one", "two"][usize::from(number % 2)];
+            let head = format!("task {id} -> {first} type=pointsman:lock\n  header name = {lock}");
+            match number {
+                0 => format!("{head}\n  header timeout = PT3S\n  header fence-variable = n"),
+                1 => format!("{head}\n  in timeout = '=if flag then null else \"PT0S\"'"),
+                _ => head,
+            }
+        }
+        19 => {
+            let lock = ["one", "two"][usize::from(number % 2)];
+            format!("task {id} -> {first} type=pointsman:unlock\n  header name = {lock}")
+        }
         _ => format!("script {id} \"=assert(n, n != 2)\" result=m -> {first}\n  out d = \"=[m]\""),
     };
     *out += &format!("{line}\n");
-    matches!(node.kind, 1..=4 | 11 | 13) || (node.kind == 14 && !node.inside.is_empty())
+    matches!(node.kind, 1..=4 | 11 | 13 | 17..=19) || (node.kind == 14 && !node.inside.is_empty())
 }
 
 fn model(name: &str, nodes: &[Node]) -> String {
@@ -140,12 +154,26 @@ fn input() -> impl Strategy<Value = String> {
         1 => job.prop_map(|job| format!("fire j{job}")),
         1 => (step.clone(), "b?n[0-4]")
             .prop_map(|(step, at)| format!("correlate {step} {at} {{}}")),
-        1 => (step, instance, 0..5u8).prop_map(|(step, instance, what)| match what {
+        1 => instance.clone().prop_map(|instance| format!("quarantine {instance} odd")),
+        2 => (instance.clone(), "one|two")
+            .prop_map(|(instance, server)| format!("server-died {instance} {server}")),
+        1 => (step, instance, 0..6u8).prop_map(|(step, instance, what)| match what {
             0 => format!("accept {step} {instance}"),
             1 => format!("refuse {step} no"),
+            5 => format!("call-failed {step} {instance} one"),
             2 => format!("child-completed {step} {instance}"),
             3 => format!("child-error {step} {instance} E1"),
             _ => format!("uncaught {step} E1"),
+        }),
+        6 => ("one|two", "anna|bert", 0..7u8, 0..9u8).prop_map(|(lock, who, what, seconds)| {
+            match what {
+                0 => format!("lock {lock} {who} lease={}s", seconds + 1),
+                1 => format!("lock {lock} {who} wait={seconds}s lease=1m"),
+                2 | 3 => format!("unlock {lock} {who}"),
+                4 => format!("renew {lock} {who} lease={}s", seconds + 1),
+                5 => format!("take-away {lock}"),
+                _ => format!("wake {lock}"),
+            }
         }),
         1 => Just("disable child".to_string()),
         1 => Just("enable child".to_string()),
@@ -194,7 +222,9 @@ proptest! {
         let played = PLAYED.fetch_add(1, Ordering::Relaxed) + 1;
         assert_eq!(first, play(&models, local, &all), "ENG-1: the same inputs, the same events");
         let refused = REFUSED.load(Ordering::Relaxed);
-        assert!(played * 4 > refused, "{played} models played, {refused} refused");
+        // About a fifth is refused; the first few may all be.
+        let shown = format!("{played} models played, {refused} refused");
+        assert!(played < 50 || played * 4 > refused, "{shown}");
     }
 }
 

@@ -5,8 +5,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use engine::Event;
-use engine::ids::{Blocks, DefinitionKey, InstanceKey, ShardId};
+use engine::ids::{Blocks, DefinitionKey, InstanceKey, ShardId, StepKey};
 use engine::instance::{Instance, JobState, Rules, Wait, apply, begin, decide, start};
+use engine::lock::{self, Lock, Party};
 use engine::message::Bucket;
 use engine::{Command, Limits, Stamp, Start};
 use feel::Value;
@@ -29,7 +30,7 @@ const MODEL: &str = "
       end done";
 
 fn path(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/1").join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
 }
 
 /// The committed bytes. Where the file is missing, it is written and the test fails.
@@ -54,7 +55,7 @@ fn instance() -> (Instance, Vec<Event>) {
         element: None,
         variables,
         caller: None,
-        origin: Some(engine::ids::EntryKey(5)),
+        origin: Some(engine::Origin::Entry(engine::ids::EntryKey(5))),
         holds: Some(("placed".into(), "o-1".into())),
         business_key: Some("C-17".into()),
     };
@@ -93,7 +94,7 @@ fn a_stored_instance_decodes_to_the_same_state() {
     let (state, _) = instance();
     let mut bytes = Vec::new();
     state.encode_to(&mut bytes);
-    let stored = Instance::decode(&golden("instance.cbor", &bytes)).expect("it decodes");
+    let stored = Instance::decode(&golden("1/instance.cbor", &bytes)).expect("it decodes");
     assert_eq!(stored, state);
     assert!(stored.steps.values().any(|step| matches!(
         &step.wait,
@@ -105,7 +106,8 @@ fn a_stored_instance_decodes_to_the_same_state() {
 fn stored_events_lead_to_the_stored_instance() {
     let (state, events) = instance();
     let bytes = minicbor::to_vec(&events).expect("writing to memory cannot fail");
-    let stored: Vec<Event> = minicbor::decode(&golden("events.cbor", &bytes)).expect("they decode");
+    let stored: Vec<Event> =
+        minicbor::decode(&golden("1/events.cbor", &bytes)).expect("they decode");
     assert_eq!(stored, events);
     let Some(Event::InstanceStarted(started)) = stored.first() else { panic!("the first event") };
     let mut replayed = begin(started);
@@ -138,8 +140,132 @@ fn a_stored_bucket_decodes_to_the_same_state() {
         .push(engine::message::Holder { process: "order".into(), instance: InstanceKey(1) });
     let mut bytes = Vec::new();
     bucket.encode_to(&mut bytes);
-    let stored = Bucket::decode(&golden("bucket.cbor", &bytes)).expect("it decodes");
+    let stored = Bucket::decode(&golden("1/bucket.cbor", &bytes)).expect("it decodes");
     assert_eq!(stored, bucket);
+}
+
+/// An instance that holds a lock, lost another one and waits for a third, with all its events.
+fn locking() -> (Instance, Vec<Event>) {
+    let program = bpmn::read_text(
+        "model locking
+           start s -> one
+           task one -> two type=pointsman:lock
+             header name = one
+           task two -> three type=pointsman:lock
+             header name = two
+           task three -> free type=pointsman:lock
+             header name = three
+             header timeout = PT1M
+           task free type=pointsman:unlock
+             header name = one",
+    );
+    let program = program.expect("a model");
+    let limits = Limits::default();
+    let mut blocks = Blocks::new(ShardId(1), 2);
+    let rules = Rules { definition: DefinitionKey(7), version: 3, optimize_locally: true };
+    let command = Start {
+        element: None,
+        variables: feel::Context::default(),
+        caller: None,
+        origin: None,
+        holds: None,
+        business_key: None,
+    };
+    let mut stamp = Stamp { now_ms: 1_767_225_600_000, limits: &limits, blocks: &mut blocks };
+    let key = InstanceKey(stamp.blocks.take().first());
+    let (mut state, decision) =
+        start(key, &program, &rules, command, &mut stamp).expect("it starts");
+    let mut events = decision.events;
+    for (name, fence) in [("one", 5), ("two", 6)] {
+        let waits = state.steps.iter().find(|(_, step)| matches!(step.wait, Wait::Lock(_)));
+        let step = *waits.expect("a step waits").0;
+        let command = Command::TakeLock { step, name: name.into(), fence };
+        let decision = decide(&mut state, &program, &rules, command, &mut stamp);
+        events.extend(decision.expect("it is accepted").events);
+    }
+    let command = Command::LoseLock { name: "one".into(), fence: 5 };
+    let decision = decide(&mut state, &program, &rules, command, &mut stamp);
+    events.extend(decision.expect("it is accepted").events);
+    (state, events)
+}
+
+#[test]
+fn stored_locks_of_an_instance_decode_to_the_same_state() {
+    let (state, events) = locking();
+    let mut bytes = Vec::new();
+    state.encode_to(&mut bytes);
+    let stored = Instance::decode(&golden("2/locking.cbor", &bytes)).expect("it decodes");
+    assert_eq!(stored, state);
+    let bytes = minicbor::to_vec(&events).expect("writing to memory cannot fail");
+    let stored: Vec<Event> =
+        minicbor::decode(&golden("2/locking-events.cbor", &bytes)).expect("they decode");
+    assert_eq!(stored, events);
+}
+
+/// An instance that fails with its server while a rollback step still runs, with all its events.
+fn failing() -> (Instance, Vec<Event>) {
+    let program = bpmn::read_text(
+        "model failing
+           start s -> a, b
+           task a type=a
+           error died @a -> undo
+           task undo type=undo
+           task b type=b",
+    );
+    let program = program.expect("a model");
+    let limits = Limits::default();
+    let mut blocks = Blocks::new(ShardId(1), 2);
+    let rules = Rules { definition: DefinitionKey(7), version: 3, optimize_locally: true };
+    let command = Start {
+        element: None,
+        variables: feel::Context::default(),
+        caller: None,
+        origin: None,
+        holds: None,
+        business_key: None,
+    };
+    let mut stamp = Stamp { now_ms: 1_767_225_600_000, limits: &limits, blocks: &mut blocks };
+    let key = InstanceKey(stamp.blocks.take().first());
+    let (mut state, decision) =
+        start(key, &program, &rules, command, &mut stamp).expect("it starts");
+    let mut events = decision.events;
+    let command = Command::FailForServer { server: "srv_5".into() };
+    let decision = decide(&mut state, &program, &rules, command, &mut stamp);
+    events.extend(decision.expect("it is accepted").events);
+    events.push(Event::InstanceFailed { reason: "server `srv_5` died".into() });
+    (state, events)
+}
+
+#[test]
+fn a_stored_failing_instance_decodes_to_the_same_state() {
+    let (state, events) = failing();
+    let mut bytes = Vec::new();
+    state.encode_to(&mut bytes);
+    let stored = Instance::decode(&golden("2/failing.cbor", &bytes)).expect("it decodes");
+    assert_eq!(stored, state);
+    assert_eq!(stored.failed_servers, ["srv_5".into()]);
+    let bytes = minicbor::to_vec(&events).expect("writing to memory cannot fail");
+    let stored: Vec<Event> =
+        minicbor::decode(&golden("2/failing-events.cbor", &bytes)).expect("they decode");
+    assert_eq!(stored, events);
+}
+
+#[test]
+fn a_stored_lock_decodes_to_the_same_state() {
+    let step = |step| Party::Step { instance: InstanceKey(256), step: StepKey(step) };
+    let client = Party::Client { session: "anna".into() };
+    let mut lock = Lock::default();
+    for (party, deadline_ms, lease_until_ms) in
+        [(step(257), None, None), (step(258), None, None), (client, Some(9_000), Some(5_000))]
+    {
+        let command = lock::Command::Acquire { party, deadline_ms, lease_until_ms };
+        lock::decide(&mut lock, command, 1_000).expect("it is accepted");
+    }
+    let mut bytes = Vec::new();
+    lock.encode_to(&mut bytes);
+    let stored = Lock::decode(&golden("2/lock.cbor", &bytes)).expect("it decodes");
+    assert_eq!(stored, lock);
+    assert_eq!(stored.next_due_ms(), Some(5_000));
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Every command in every state of a job and of a step: shown by a scenario, or impossible. The
-//! table stands in docs/transitions.md; `UPDATE_EXPECT=1` rewrites it.
+//! Every command in every state of a job, of a step and of a lock: shown by a scenario, or
+//! impossible. The table stands in docs/transitions.md; `UPDATE_EXPECT=1` rewrites it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -30,6 +30,7 @@ const STEP_STATES: &[&str] = &[
     "calling",
     "call refused",
     "child",
+    "lock",
     "error thrown",
     "incident",
     "process",
@@ -44,12 +45,21 @@ const STEP_COMMANDS: &[&str] = &[
     "CompleteChild",
     "CatchChildError",
     "LeaveUncaught",
+    "FailCall",
+    "FailForServer",
+    "Quarantine",
+    "TakeLock",
+    "TimeOutLock",
+    "LoseLock",
     "SetVariables",
     "FireTimer",
     "ResolveIncident",
     "Cancel",
     "Continue",
 ];
+const LOCK_STATES: &[&str] = &["free", "held", "held by it", "held by another", "it waits"];
+const LOCK_COMMANDS: &[&str] =
+    &["Acquire", "Release", "ReleaseHolder", "Renew", "Expire", "Forget"];
 
 /// Why a command cannot meet a state; none if it can.
 fn impossible(subject: &str, state: &str, command: &str) -> Option<&'static str> {
@@ -63,19 +73,28 @@ fn impossible(subject: &str, state: &str, command: &str) -> Option<&'static str>
         ("job", "FireTimer") if state == "gone" => {
             Some("its wake-up has gone with it; see the step")
         }
-        ("step", "Cancel" | "Continue") => match state {
-            "process" | "process, incident" | "ended" => None,
-            _ => Some("it is addressed to the instance"),
-        },
+        ("step", "Cancel" | "Continue" | "LoseLock" | "FailForServer" | "Quarantine") => {
+            match state {
+                "process" | "process, incident" | "ended" => None,
+                _ => Some("it is addressed to the instance"),
+            }
+        }
         ("step", "ResolveIncident") => match state {
             "gone" | "ended" => None,
             _ if has_incident => None,
             _ => Some("there is no incident; that of a job is in the other table"),
         },
         ("step", "FireTimer") => match state {
-            "event" | "job" | "scope" | "scope, incident" | "child" | "gone" | "ended" => None,
+            "event" | "job" | "scope" | "scope, incident" | "child" | "lock" | "gone" | "ended" => {
+                None
+            }
             _ => Some("it has no timers in this state"),
         },
+        ("lock", "ReleaseHolder" | "Expire") => match state {
+            "free" | "held" => None,
+            _ => Some("it is addressed to the lock, not to one of those who want it"),
+        },
+        ("lock", _) if state == "held" => Some("somebody is meant: see the rows below"),
         _ => None,
     }
 }
@@ -118,7 +137,11 @@ fn every_command_in_every_state_is_shown_or_impossible() {
     );
     let mut missing = String::new();
     let mut known = BTreeSet::new();
-    let subjects = [("job", JOB_STATES, JOB_COMMANDS), ("step", STEP_STATES, STEP_COMMANDS)];
+    let subjects = [
+        ("job", JOB_STATES, JOB_COMMANDS),
+        ("step", STEP_STATES, STEP_COMMANDS),
+        ("lock", LOCK_STATES, LOCK_COMMANDS),
+    ];
     for (subject, states, commands) in subjects {
         table +=
             &format!("\n## A {subject}\n\n| state | command | outcome |\n| --- | --- | --- |\n");

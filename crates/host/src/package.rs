@@ -25,6 +25,7 @@ pub use manifest::{
     Dependency, LoggingLevel, Manifest, OnServerFailure, QualityOfService, Reference, Settings,
     Trigger, TriggerTarget, WhenDisabled,
 };
+pub use nearest::nearest;
 pub use resolve::{Installed, Resolved, resolve};
 pub use source::{Limits, PackageSource};
 

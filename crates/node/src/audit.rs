@@ -30,10 +30,15 @@ pub fn is_kept(event: &Event, logging: Logging, start_step: bool) -> bool {
         | Event::JobErrorThrown { .. }
         | Event::IncidentRaised { .. }
         | Event::IncidentResolved { .. }
+        | Event::LockTimedOut { .. }
+        | Event::LockLost { .. }
+        | Event::ServerFailed { .. }
+        | Event::StepFailed { .. }
         | Event::ErrorEscalated { .. } => LoggingLevel::Errors,
-        Event::InstanceStarted(_) | Event::InstanceCompleted | Event::InstanceCancelled => {
-            LoggingLevel::Process
-        }
+        Event::InstanceStarted(_)
+        | Event::InstanceCompleted
+        | Event::InstanceCancelled
+        | Event::InstanceFailed { .. } => LoggingLevel::Process,
         Event::StepActivated { .. } | Event::StepEntered { .. } | Event::StepCompleted { .. }
             if start_step =>
         {
@@ -50,6 +55,10 @@ pub fn is_kept(event: &Event, logging: Logging, start_step: bool) -> bool {
         | Event::JobLeased { .. }
         | Event::JobCompleted { .. }
         | Event::JobReadied { .. }
+        | Event::LockRequested { .. }
+        | Event::LockGranted { .. }
+        | Event::LockWithdrawn { .. }
+        | Event::LockReleased { .. }
         | Event::JobWithdrawn { .. }
         | Event::RetriesUpdated { .. }
         | Event::DeadlineUpdated { .. }

@@ -5,6 +5,8 @@
 //! Invariants: CAT-1 at most one version of a process is enabled (R19).
 //! Read first: [`Catalog`], then [`Definition`].
 
+mod load;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -17,6 +19,8 @@ use hashbrown::HashMap;
 use host::package::{DocumentType, LoggingLevel, QualityOfService, TriggerTarget, WhenDisabled};
 
 use crate::audit::Logging;
+
+pub(crate) use load::load;
 
 /// The prefix of job types that name a service.
 pub const SERVICE_PREFIX: &str = "service:";
@@ -83,6 +87,8 @@ pub(crate) fn is_straight_through(program: &Program) -> bool {
             Kind::IntermediateCatch(_)
             | Kind::ReceiveTask(_)
             | Kind::ParallelGateway
+            | Kind::Lock(_)
+            | Kind::Unlock { .. }
             | Kind::CallActivity(_) => false,
             Kind::Boundary { catch, .. } => matches!(catch, bpmn::Catch::Error { .. }),
             Kind::Process
@@ -158,6 +164,8 @@ pub struct ActivePackage {
 /// What is deployed.
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
+    /// Grows with each change of it; zero: nothing was ever deployed.
+    pub revision: u64,
     /// All process versions.
     pub definitions: BTreeMap<DefinitionKey, Arc<Definition>>,
     /// The versions of each process, oldest first.

@@ -21,6 +21,9 @@ pub const CODES: &[(&str, &str)] = &[
     ("NODE-011", "the document does not fit its type"),
     ("NODE-012", "the package set is refused"),
     ("NODE-013", "it took too long"),
+    ("NODE-020", "no such setting"),
+    ("NODE-021", "maintenance mode holds it up"),
+    ("NODE-022", "the format does not fit all servers"),
     ("PKG-020", "a version of a package never changes"),
     ("PKG-021", "a process id belongs to another package"),
 ];
@@ -105,6 +108,28 @@ pub enum Error {
         /// All problems at once.
         problems: Vec<host::Diagnostic>,
     },
+    /// No such setting.
+    #[error("there is no setting `{name}`")]
+    UnknownSetting {
+        /// The name asked for.
+        name: String,
+        /// The nearest known one.
+        nearest: Option<String>,
+    },
+    /// Nothing new starts and nothing is deployed.
+    #[error("nothing new starts and nothing is deployed: {by} turned maintenance mode on {at}")]
+    Maintenance {
+        /// Who turned it on.
+        by: String,
+        /// When, ISO 8601 in UTC.
+        at: String,
+    },
+    /// The format of the data does not fit all servers.
+    #[error("{detail}")]
+    Format {
+        /// Which, and whom.
+        detail: String,
+    },
     /// It took longer than the caller waits.
     #[error("{what} took longer than {ms} ms")]
     Timeout {
@@ -142,6 +167,9 @@ impl Error {
             Self::Schema { .. } => "NODE-011",
             Self::Refused { .. } => "NODE-012",
             Self::Timeout { .. } => "NODE-013",
+            Self::UnknownSetting { .. } => "NODE-020",
+            Self::Maintenance { .. } => "NODE-021",
+            Self::Format { .. } => "NODE-022",
         }
     }
 
@@ -168,7 +196,8 @@ impl Error {
                 "see the server's log; ask for the state before trying again".to_owned()
             }
             Self::Internal { .. } => "please report this with the server's log".to_owned(),
-            Self::UnknownType { nearest: Some(nearest), .. } => {
+            Self::UnknownType { nearest: Some(nearest), .. }
+            | Self::UnknownSetting { nearest: Some(nearest), .. } => {
                 format!("did you mean `{nearest}`?")
             }
             Self::UnknownType { nearest: None, .. } => {
@@ -177,6 +206,15 @@ impl Error {
             Self::Schema { .. } => "correct the document; the pointers say where".to_owned(),
             Self::Refused { .. } => {
                 "correct the problems; `pointsman package check PATH` shows them offline".to_owned()
+            }
+            Self::UnknownSetting { nearest: None, .. } => {
+                "list what there is with `pointsman settings list`".to_owned()
+            }
+            Self::Maintenance { .. } => {
+                "send the request again after `pointsman maintenance off`".to_owned()
+            }
+            Self::Format { .. } => {
+                "run the same program on every server, then raise `cluster.format`".to_owned()
             }
             Self::Timeout { .. } => "ask for the state; the work may still go on".to_owned(),
         }
@@ -190,6 +228,7 @@ impl Error {
             | Self::Unavailable { .. }
             | Self::Full { .. }
             | Self::Storage { .. }
+            | Self::Maintenance { .. }
             | Self::Timeout { .. } => Retry::Later,
             Self::NotFound { .. }
             | Self::State { .. }
@@ -197,6 +236,8 @@ impl Error {
             | Self::Exists { .. }
             | Self::Internal { .. }
             | Self::UnknownType { .. }
+            | Self::UnknownSetting { .. }
+            | Self::Format { .. }
             | Self::Schema { .. }
             | Self::Refused { .. } => Retry::Never,
         }
@@ -204,6 +245,14 @@ impl Error {
 
     pub(crate) fn not_found(kind: &'static str, name: &(impl ToString + ?Sized)) -> Self {
         Self::NotFound { kind, name: name.to_string() }
+    }
+}
+
+/// The owner of a lock, as people see it.
+pub(crate) fn show(owner: &engine::lock::Owner) -> String {
+    match owner {
+        engine::lock::Owner::Instance(instance) => format!("instance `{}`", instance.0),
+        engine::lock::Owner::Client(session) => format!("client `{session}`"),
     }
 }
 
@@ -242,6 +291,18 @@ impl From<Rejection> for Error {
                 detail: "a message of this name, correlation key and id is still buffered"
                     .to_owned(),
             },
+            Rejection::LockNotHeld { holder: None, .. } => {
+                Self::State { detail: "nobody holds the lock".to_owned() }
+            }
+            Rejection::LockNotHeld { owner, holder: Some(holder) } => Self::State {
+                detail: format!("{} does not hold the lock, {} does", show(&owner), show(&holder)),
+            },
+            Rejection::LockPassedOn { holder: None } => {
+                Self::State { detail: "nobody holds the lock any more".to_owned() }
+            }
+            Rejection::LockPassedOn { holder: Some(holder) } => {
+                Self::State { detail: format!("{} holds the lock now", show(&holder)) }
+            }
             Rejection::Invalid { detail } => Self::Invalid { detail },
         }
     }

@@ -1,40 +1,52 @@
 //! The handle of a running server: what faces may ask.
 //!
-//! Boundary: validates at the edge, sends inputs to the shard, and reads lists from the store.
+//! Boundary: validates at the edge, asks the shards wherever they are, and reads lists from the
+//! store.
 //! An answer comes only after what it is based on is durable.
 //! Read first: [`Node::open`], then [`Node::create`].
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use engine::ids::{IncidentKey, InstanceKey, ShardId, StepKey};
+use engine::ids::{IncidentKey, InstanceKey, StepKey};
 use engine::instance::Instance;
 use engine::{CancelledBy, Command, Reach};
 use feel::Context;
-use store::{IncidentRow, InstanceFilter, InstanceRow, Store};
+use store::{IncidentRow, InstanceFilter, InstanceRow, Member, Pulse, Standing, Store};
 use tokio::sync::{Mutex, mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use crate::audit::{self, Record};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
+use crate::cluster::follow::Followers;
+use crate::cluster::wire::{Answer, Request};
+use crate::cluster::{
+    self, Catalogs, Loader, Me, Membership, Post, Routes, Shared, Transport, WAKES_MAX, Wake,
+};
 use crate::error::Error;
+use crate::hosting::Hosting;
 use crate::input::{Created, Ended, Input, Which};
 use crate::published::{Condition, Counters, Published};
-use crate::shard::{self, Settings, Surroundings};
+use crate::shard::{Settings, Surroundings};
+use crate::stream::Streams;
 
 mod deployments;
 mod documents;
 mod jobs;
+mod locks;
+mod logical;
+mod requests;
+mod route;
+mod servers;
+mod settings;
+mod tokens;
 
 pub use documents::Publication;
-
-/// The only shard of a server on SQLite.
-const SHARD: ShardId = ShardId(1);
-/// Inputs that may wait; more are refused, so that latency stays flat under overload.
-const INPUTS_MAX: usize = 16_384;
+use route::shard_of;
+pub use servers::{Here, ServerView, Told};
+pub use settings::{Seed, SettingView};
 
 /// What a server is opened with.
 #[derive(Debug, Clone)]
@@ -47,6 +59,8 @@ pub struct Options {
     pub settings: Settings,
     /// How services run.
     pub services: host::service::Options,
+    /// How the server takes part among others.
+    pub cluster: cluster::Options,
 }
 
 impl Options {
@@ -60,6 +74,7 @@ impl Options {
             clock: Clock::System,
             settings,
             services: host::service::Options::new(scratch),
+            cluster: cluster::Options::default(),
         }
     }
 }
@@ -78,9 +93,18 @@ pub(crate) struct Inner {
     pub(crate) store: Arc<dyn Store>,
     clock: Clock,
     published: Arc<Published>,
-    pub(crate) shard: mpsc::Sender<Input>,
-    pub(crate) streams: AtomicU64,
-    running: Mutex<Option<JoinHandle<()>>>,
+    pub(crate) routes: Arc<Routes>,
+    pub(crate) catalogs: Catalogs,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) around: Surroundings,
+    pub(crate) followers: Followers,
+    pub(crate) wakes: mpsc::Sender<Wake>,
+    /// Everything that runs for this server; dropping it ends all of it at once.
+    running: Mutex<JoinSet<()>>,
+    /// What works for logical servers.
+    pub(crate) hosting: Hosting,
+    /// What brings jobs of other servers, one task for each open stream.
+    pub(crate) following: std::sync::Mutex<JoinSet<()>>,
 }
 
 impl std::fmt::Debug for Node {
@@ -93,27 +117,60 @@ impl Node {
     /// Starts a server on a store. It is ready when [`Node::condition`] says so.
     #[must_use]
     pub fn open(store: Arc<dyn Store>, options: Options) -> Self {
-        let (sender, receiver) = mpsc::channel(INPUTS_MAX);
         let published = Arc::new(Published::new());
-        let surroundings = Surroundings {
+        let routes = Arc::new(Routes::new(options.cluster.others));
+        let services = Arc::new(host::service::Services::new(options.services));
+        let transport = options.cluster.transport.clone();
+        let (catalogs, keeping) = Catalogs::new(Loader {
+            store: store.clone(),
+            services: services.clone(),
+            published: published.clone(),
+            clock: options.clock.clone(),
+            packages_dir: options.settings.packages_dir.clone(),
+            server: options.settings.server.clone(),
+        });
+        let (post, carrying) = Post::new(routes.clone(), transport.clone());
+        let around = Surroundings {
             store: store.clone(),
             clock: options.clock.clone(),
-            settings: options.settings,
-            services: Arc::new(host::service::Services::new(options.services)),
+            services,
             published: published.clone(),
-            server: options.name.clone(),
+            routes: routes.clone(),
+            post,
+            catalogs: catalogs.clone(),
+            streams: Arc::new(Streams::default()),
+            shared: Arc::new(Shared::new(options.settings, &options.cluster)),
         };
-        let running = shard::start(SHARD, surroundings, receiver);
+        let hosts = options.cluster.about.hosts.clone();
+        let (wakes, waking) = mpsc::channel(WAKES_MAX);
+        let membership = Membership {
+            me: Me { name: options.name.clone(), build: env!("CARGO_PKG_VERSION") },
+            options: options.cluster,
+            around: around.clone(),
+            wakes: waking,
+        };
+        let mut running = JoinSet::new();
+        running.spawn(keeping);
+        running.spawn(carrying);
+        running.spawn(membership.run());
         let inner = Inner {
             name: options.name,
             store,
             clock: options.clock,
             published,
-            shard: sender,
-            streams: AtomicU64::new(1),
-            running: Mutex::new(Some(running)),
+            routes,
+            catalogs,
+            transport,
+            around,
+            followers: Followers::default(),
+            wakes,
+            running: Mutex::new(running),
+            hosting: Hosting::new(),
+            following: std::sync::Mutex::new(JoinSet::new()),
         };
-        Self { inner: Arc::new(inner) }
+        let node = Self { inner: Arc::new(inner) };
+        Hosting::begin(&node, &hosts);
+        node
     }
 
     /// The server's name.
@@ -152,50 +209,77 @@ impl Node {
         &self.inner.store
     }
 
-    /// Finishes what is decided, makes it durable, and ends. Idempotent.
+    /// Finishes what is decided, gives the shards to other servers, and ends. Idempotent.
     pub async fn stop(&self) {
+        let patience =
+            u64::try_from(self.inner.around.shared.in_force().settings.stop_calls_ms).unwrap_or(0);
+        self.inner.hosting.finish(Duration::from_millis(patience)).await;
         let (reply, stopped) = oneshot::channel();
-        if self.inner.shard.send(Input::Stop { reply }).await.is_ok() {
-            // The shard may have ended by itself.
+        if self.inner.wakes.send(Wake::Stop(reply)).await.is_ok() {
+            // The membership may have ended by itself.
             let _ = stopped.await;
         }
-        if let Some(running) = self.inner.running.lock().await.take()
-            && let Err(error) = running.await
-        {
-            tracing::error!(%error, "the shard broke");
+        self.inner.running.lock().await.shutdown().await;
+    }
+
+    /// Ends at once, as if the process was killed: nothing is written or given back any more.
+    pub async fn kill(&self) {
+        self.inner.hosting.end().await;
+        self.inner.running.lock().await.shutdown().await;
+        self.inner.routes.update(|table| table.is_stopping = true);
+    }
+
+    /// Gives all shards to other servers; calls are forwarded from then on. Returns when none is
+    /// left here, or there is nobody to take them.
+    pub async fn drain(&self) {
+        let (reply, drained) = oneshot::channel();
+        if self.inner.wakes.send(Wake::Drain(reply)).await.is_ok() {
+            // A membership that has ended has no shards.
+            let _ = drained.await;
         }
+    }
+
+    /// Stands by, or serves.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the server ends.
+    pub async fn stand(&self, standing: Standing) -> Result<(), Error> {
+        let sent = self.inner.wakes.send(Wake::Stand(standing)).await;
+        sent.map_err(|_| Error::Unavailable { doing: "stopping" })
+    }
+
+    /// The servers whose leases run, as this one knows them.
+    #[must_use]
+    pub fn members(&self) -> Vec<Arc<Member>> {
+        self.inner.routes.table().members.values().cloned().collect()
+    }
+
+    /// How the cluster is, as the store sees it.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn pulse(&self) -> Result<Pulse, Error> {
+        Ok(self.inner.store.pulse().await?)
     }
 
     /// Waits until the server takes requests, at most `patience`.
     ///
     /// # Errors
-    /// [`Error::Timeout`].
+    /// [`Error::Timeout`], or [`Error::Format`] if the server will never be ready.
     pub async fn ready(&self, patience: Duration) -> Result<(), Error> {
         let ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
         let waiting = async {
             while self.condition() != Condition::Ready {
+                if let Some(refusal) = self.inner.published.refusal() {
+                    return Err(refusal);
+                }
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
+            Ok(())
         };
         tokio::time::timeout(patience, waiting)
             .await
-            .map_err(|_| Error::Timeout { what: "getting ready", ms })
-    }
-
-    pub(crate) async fn ask<T>(
-        &self,
-        make: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> Input,
-    ) -> Result<T, Error> {
-        let (reply, answer) = oneshot::channel();
-        self.send(make(reply))?;
-        answer.await.unwrap_or(Err(Error::Unavailable { doing: "recovering" }))
-    }
-
-    pub(crate) fn send(&self, input: Input) -> Result<(), Error> {
-        self.inner.shard.try_send(input).map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full(_) => Error::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => Error::Unavailable { doing: "stopping" },
-        })
+            .unwrap_or(Err(Error::Timeout { what: "getting ready", ms }))
     }
 
     /// Starts an instance.
@@ -203,7 +287,12 @@ impl Node {
     /// # Errors
     /// [`Error::NotFound`], [`Error::State`] if no version is enabled or it has no none start.
     pub async fn create(&self, which: Which, variables: Context) -> Result<Created, Error> {
-        self.ask(|reply| Input::Create { which, variables, reply, ended: None }).await
+        let shard = self.any_shard()?;
+        let request = Request::Create { shard, which, variables, wait_ms: None };
+        match self.route(shard, request).await? {
+            Answer::Created(created) => Ok(created),
+            other => Err(unexpected(&other)),
+        }
     }
 
     /// Starts an instance and waits for its end.
@@ -216,15 +305,22 @@ impl Node {
         variables: Context,
         patience: Duration,
     ) -> Result<Ended, Error> {
-        let (ended, end) = oneshot::channel();
-        let ended = Some(ended);
-        self.ask(|reply| Input::Create { which, variables, reply, ended }).await?;
-        let ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
-        match tokio::time::timeout(patience, end).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(Error::Unavailable { doing: "recovering" }),
-            Err(_) => Err(Error::Timeout { what: "the instance", ms }),
+        let shard = self.any_shard()?;
+        let wait_ms = Some(u64::try_from(patience.as_millis()).unwrap_or(u64::MAX));
+        let request = Request::Create { shard, which, variables, wait_ms };
+        match self.route(shard, request).await? {
+            Answer::Ended(ended) => Ok(ended),
+            other => Err(unexpected(&other)),
         }
+    }
+
+    /// A shard for what may go anywhere.
+    pub(crate) fn any_shard(&self) -> Result<engine::ids::ShardId, Error> {
+        let doing = match self.condition() {
+            Condition::Stopping => "stopping",
+            _ => "recovering",
+        };
+        self.inner.routes.any().ok_or(Error::Unavailable { doing })
     }
 
     /// Cancels an instance.
@@ -270,7 +366,14 @@ impl Node {
         instance: InstanceKey,
         command: Command,
     ) -> Result<(), Error> {
-        self.ask(|reply| Input::Command { instance, command, reply: Some(reply) }).await
+        let order = cluster::wire::order_of(command)
+            .ok_or_else(|| Error::Internal { detail: "no client gives this command".to_owned() })?;
+        let request = Request::Command { instance, order };
+        let shard = self.inner.routes.table().shard_of_key(instance.0);
+        match self.route(shard, request).await? {
+            Answer::Done => Ok(()),
+            other => Err(unexpected(&other)),
+        }
     }
 
     /// Instances, newest first.
@@ -296,7 +399,8 @@ impl Node {
     /// Those of the store.
     pub async fn state(&self, key: InstanceKey) -> Result<Option<Instance>, Error> {
         let address = [engine::ids::Address::Instance(key)];
-        let found = self.inner.store.load(SHARD, &address).await?.into_iter().next().flatten();
+        let shard = shard_of(key.0);
+        let found = self.inner.store.load(shard, &address).await?.into_iter().next().flatten();
         let Some(snapshot) = found else { return Ok(None) };
         Instance::decode(&snapshot).map(Some).map_err(|error| Error::Internal {
             detail: format!("a snapshot cannot be read: {error}"),
@@ -330,11 +434,21 @@ impl Node {
         Ok(self.inner.store.incidents(instance, after, limit).await?)
     }
 
-    /// Forgets finished instances whose time has come. Answers how many of them were found.
+    /// Forgets finished instances of the shards that are served here whose time has come. Answers
+    /// how many of them were found.
     ///
     /// # Errors
-    /// Those of the shard.
+    /// Those of the shards.
     pub async fn purge(&self) -> Result<u64, Error> {
-        self.ask(|reply| Input::Purge { reply }).await
+        let mut number = 0;
+        for shard in self.inner.routes.table().local.values() {
+            number += route::ask(shard, |reply| Input::Purge { reply }).await?;
+        }
+        Ok(number)
     }
+}
+
+/// An answer of another kind than the request's.
+fn unexpected(answer: &Answer) -> Error {
+    Error::Internal { detail: format!("an answer does not fit its request: {answer:?}") }
 }

@@ -5,25 +5,33 @@
 //! Read first: [`Node`], then `shard.rs`.
 
 pub mod audit;
+mod blocking;
 mod catalog;
 mod clock;
+pub mod cluster;
 mod error;
 mod handle;
+mod hosting;
 mod input;
+mod logical;
 pub mod packages;
 mod published;
 mod shard;
 mod stream;
 mod view;
+mod watched;
 
 pub use catalog::{
     ActivePackage, Catalog, Definition, SERVICE_PREFIX, Target, Trigger, Type, message_starts,
 };
-pub use clock::Clock;
+pub use clock::{Clock, Dial};
 pub use error::{CODES, Error, Retry};
-pub use handle::{InstanceQuery, Node, Options, Publication};
-pub use input::{Accepted, Created, Ended, JobFailure, NewMessage, Which};
+pub use handle::{
+    Here, InstanceQuery, Node, Options, Publication, Seed, ServerView, SettingView, Told,
+};
+pub use input::{Accepted, Created, Ended, Grant, JobFailure, MissedStart, NewMessage, Which};
+pub use logical::LogicalServer;
 pub use published::{Condition, Counters};
-pub use shard::Settings;
+pub use shard::{Maintenance, Settings};
 pub use stream::{JobStream, WorkerRequest};
 pub use view::{PathStep, StepView, path_of};

@@ -3,10 +3,16 @@
 //! Boundary: written by the shard after its commits only.
 //! Read first: [`Published`].
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use engine::ids::ShardId;
+use tokio::sync::Notify;
 
 use crate::catalog::Catalog;
+use crate::error::Error;
+use crate::watched::{Follower, Watched};
 
 /// How the server is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,8 +63,13 @@ pub struct Counters {
 /// What readers outside the shard see.
 #[derive(Debug)]
 pub(crate) struct Published {
-    catalog: RwLock<Arc<Catalog>>,
+    catalog: Watched<Catalog>,
     condition: AtomicU8,
+    /// How the shards are that this server serves.
+    shards: Mutex<BTreeMap<ShardId, Condition>>,
+    moved: Notify,
+    /// Why the server does not take part.
+    refusal: Mutex<Option<Error>>,
     /// Counters since the server started.
     pub(crate) counters: Counters,
 }
@@ -66,23 +77,31 @@ pub(crate) struct Published {
 impl Published {
     pub(crate) fn new() -> Self {
         Self {
-            catalog: RwLock::new(Arc::new(Catalog::default())),
+            catalog: Watched::new(Catalog::default()),
             condition: AtomicU8::new(0),
+            shards: Mutex::new(BTreeMap::new()),
+            moved: Notify::new(),
+            refusal: Mutex::new(None),
             counters: Counters::default(),
         }
     }
 
     /// The committed catalogue.
     pub(crate) fn catalog(&self) -> Arc<Catalog> {
-        self.catalog.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.catalog.get()
+    }
+
+    /// The committed catalogue and those that follow it.
+    pub(crate) fn catalogs(&self) -> Follower<Catalog> {
+        self.catalog.follow()
     }
 
     pub(crate) fn publish(&self, catalog: Arc<Catalog>) {
-        *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = catalog;
+        self.catalog.set(catalog);
     }
 
-    /// How the server is.
-    pub(crate) fn condition(&self) -> Condition {
+    /// How the server's membership is.
+    pub(crate) fn own(&self) -> Condition {
         match self.condition.load(Ordering::Acquire) {
             0 => Condition::Starting,
             1 => Condition::Ready,
@@ -90,6 +109,53 @@ impl Published {
             3 => Condition::Recovering,
             _ => Condition::Stopping,
         }
+    }
+
+    /// How the server is: as its membership and the worst of its shards.
+    pub(crate) fn condition(&self) -> Condition {
+        let own = self.own();
+        if own != Condition::Ready {
+            return own;
+        }
+        let shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
+        let has = |wanted| shards.values().any(|condition| *condition == wanted);
+        if has(Condition::Full) {
+            Condition::Full
+        } else if has(Condition::Recovering) {
+            Condition::Recovering
+        } else {
+            Condition::Ready
+        }
+    }
+
+    /// How one shard is; none: it is not served here any more.
+    pub(crate) fn set_shard(&self, shard: ShardId, condition: Option<Condition>) {
+        let mut shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
+        match condition {
+            Some(condition) => shards.insert(shard, condition),
+            None => shards.remove(&shard),
+        };
+        self.moved.notify_one();
+    }
+
+    /// Waits until a shard's condition changed since the last time. Cancel safe.
+    pub(crate) async fn moved(&self) {
+        self.moved.notified().await;
+    }
+
+    /// The server will not take part, and why.
+    pub(crate) fn refuse(&self, error: Error) {
+        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    }
+
+    /// Why the server does not take part, if so.
+    pub(crate) fn refusal(&self) -> Option<Error> {
+        self.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How one shard is, if it is served here.
+    pub(crate) fn shard(&self, shard: ShardId) -> Option<Condition> {
+        self.shards.lock().unwrap_or_else(PoisonError::into_inner).get(&shard).copied()
     }
 
     pub(crate) fn set_condition(&self, condition: Condition) {

@@ -8,40 +8,51 @@
 
 mod batch;
 mod cache;
+mod claims;
 mod delivery;
 mod deploy;
+mod died;
 mod dispatch;
 mod documents;
 mod effects;
 mod entries;
+mod inbox;
 mod jobs;
 mod keeper;
 mod landing;
+mod locks;
+mod maintenance;
 mod messages;
 mod requests;
 mod restore;
 mod run;
 mod seal;
-mod services;
+pub(crate) mod services;
+mod settings;
 mod turn;
 mod wakes;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use engine::ids::{Address, Block, Blocks, DocumentKey, EntryKey, InstanceKey, KeyCursor};
+use engine::ids::{
+    Address, Block, Blocks, DocumentKey, EntryKey, InstanceKey, KeyCursor, RequestKey,
+};
 use engine::{Effect, Limits, Stamp};
 use feel::Str;
 use hashbrown::HashMap;
-use store::{EntryRow, Lease, Store};
+use store::{EntryRow, Lease, LetterKey, RequestRow, Store};
 use tokio::task::JoinSet;
 
 use crate::catalog::{Catalog, Definition};
 use crate::clock::Clock;
+use crate::cluster::settings::InForce;
+use crate::cluster::{Catalogs, HOME, Post, Routes, Shared};
 use crate::error::Error;
 use crate::input::{Ended, Input, Reply};
 use crate::published::Published;
+use crate::watched::Follower;
 
 use batch::Batch;
 use cache::Cache;
@@ -50,7 +61,7 @@ use entries::EntryQueue;
 use services::CallDone;
 use wakes::Wakes;
 
-pub(crate) use keeper::{Surroundings, start};
+pub(crate) use keeper::{Ended as ShardEnded, Order as ShardOrder, Surroundings, keep};
 
 /// What a shard is built with.
 #[derive(Debug, Clone)]
@@ -69,8 +80,19 @@ pub struct Settings {
     /// How long finished instances are kept if their process does not say, in milliseconds.
     /// Default 30 days.
     pub retention_ms: i64,
+    /// How long a job is leased to a server that hosts its logical server, unless that renews it,
+    /// in milliseconds. Default 30,000.
+    pub hosted_lease_ms: i64,
     /// How long published ids are kept for recognising duplicates, in milliseconds. Default 7 days.
     pub duplicates_ms: i64,
+    /// How often a shard looks into its inbox if nobody says that there is something, in
+    /// milliseconds. Default 1,000.
+    pub inbox_ms: i64,
+    /// How often a shard looks for process requests if nobody says that there are some, in
+    /// milliseconds. Default 5,000.
+    pub requests_ms: i64,
+    /// Since when nothing new may start, if so.
+    pub maintenance: Option<Maintenance>,
     /// Where packages are unpacked for their services.
     pub packages_dir: std::path::PathBuf,
     /// What expressions of services see as `server`: a context with `url` and `name`.
@@ -86,12 +108,25 @@ impl Default for Settings {
             batch_inputs_max: 1_024,
             stop_calls_ms: 10_000,
             service_calls_max: 64,
+            hosted_lease_ms: 30_000,
             retention_ms: 30 * DAY_MS,
             duplicates_ms: 7 * DAY_MS,
+            inbox_ms: 1_000,
+            requests_ms: 5_000,
+            maintenance: None,
             packages_dir: std::env::temp_dir().join("pointsman-packages"),
             server: feel::Value::Null,
         }
     }
+}
+
+/// Why nothing new may start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Maintenance {
+    /// Who turned maintenance mode on.
+    pub by: Str,
+    /// When, milliseconds since 1970 UTC.
+    pub since_ms: i64,
 }
 
 /// One effect with the instance that it comes from.
@@ -102,11 +137,22 @@ pub(crate) struct Shard {
     store: Arc<dyn Store>,
     clock: Clock,
     settings: Settings,
+    shared: Arc<Shared>,
+    settings_changes: Follower<InForce>,
+    /// The home shard's newest decision on what is set; none: as the store has it.
+    settings_planned: Option<settings::Rows>,
     services: Arc<host::service::Services>,
     published: Arc<Published>,
     lease: Lease,
     now_ms: i64,
+    routes: Arc<Routes>,
+    post: Post,
+    catalogs: Catalogs,
+    /// What is deployed, as the server has published it.
     catalog: Arc<Catalog>,
+    catalog_changes: Follower<Catalog>,
+    /// The home shard's newest decision on what is deployed, published when it is durable.
+    plan: Option<Arc<Catalog>>,
     blocks: Blocks,
     /// Keys of documents, entries, messages and definitions.
     loose: KeyCursor,
@@ -123,7 +169,11 @@ pub(crate) struct Shard {
     dispatcher: Dispatcher,
     wakes: Wakes,
     entries: EntryQueue,
-    waiters: HashMap<InstanceKey, Reply<Ended>>,
+    waiters: BTreeMap<InstanceKey, Reply<Ended>>,
+    /// Processes whose instances fail because the last owner died, until all were told.
+    failing: BTreeMap<Str, died::Failing>,
+    /// Clients that wait for a lock, by its name and their session.
+    lock_waiters: BTreeMap<(Str, Str), Vec<locks::Waiting>>,
     calls: JoinSet<CallDone>,
     /// The sequence of the last durable unit.
     landed: u64,
@@ -137,6 +187,22 @@ pub(crate) struct Shard {
     schedules_in_flight: HashMap<Address, Option<Bytes>>,
     /// Published ids of the unit that is being written.
     seen_in_flight: HashMap<(Str, Str), DocumentKey>,
+    /// Letters that were dealt with, and the unit that takes them out of the inbox.
+    dealt_with: HashMap<LetterKey, u64>,
+    /// Process requests as this shard wrote them last, with the unit that makes that readable.
+    requests_in_flight: HashMap<RequestKey, (RequestRow, u64)>,
+    /// When process requests are looked for even if nobody says that there are some.
+    claim_ms: i64,
+    /// When process requests are due that were accepted here.
+    dues: BTreeSet<i64>,
+    /// Claimed process requests that maintenance mode holds.
+    held_requests: Vec<(RequestKey, RequestRow)>,
+    /// Timer start events that maintenance mode holds.
+    held_schedules: Vec<(i64, Address, u64)>,
+    /// Whether the message that is being published starts nothing.
+    starts_nothing: bool,
+    /// When the inbox is looked into even if nobody says that there is something.
+    inbox_ms: i64,
 }
 
 impl Shard {
@@ -156,9 +222,16 @@ impl Shard {
 
     /// The process version of an instance, which must be deployed.
     fn definition(&self, key: engine::ids::DefinitionKey) -> Result<Arc<Definition>, Error> {
-        self.catalog.definitions.get(&key).cloned().ok_or_else(|| Error::Internal {
+        let planned = || self.plan.as_ref()?.definitions.get(&key);
+        let known = self.catalog.definitions.get(&key).or_else(planned);
+        known.cloned().ok_or_else(|| Error::Internal {
             detail: format!("process version `{}` is not deployed", key.0),
         })
+    }
+
+    /// Whether this shard changes what is shared.
+    fn is_home(&self) -> bool {
+        self.lease.shard == HOME
     }
 }
 

@@ -161,7 +161,7 @@ pub(crate) fn kind_of(kind: &bpmn::Kind) -> &'static str {
         Kind::ParallelGateway => "parallelGateway",
         Kind::Task => "task",
         Kind::ManualTask => "manualTask",
-        Kind::ServiceTask(_) => "serviceTask",
+        Kind::ServiceTask(_) | Kind::Lock(_) | Kind::Unlock { .. } => "serviceTask",
         Kind::SendTask(_) => "sendTask",
         Kind::ScriptTask(_) => "scriptTask",
         Kind::ReceiveTask(_) => "receiveTask",

@@ -98,7 +98,11 @@ fn package(version: &str, process: &str, rest: &str) -> PackageSource {
 }
 
 async fn shop(process: &str, rest: &str) -> Server {
-    let server = Server::open(Arc::new(Memory::new())).await;
+    shop_on(Arc::new(Memory::new()), process, rest).await
+}
+
+async fn shop_on(store: Arc<dyn Store>, process: &str, rest: &str) -> Server {
+    let server = Server::open(store).await;
     server.node.deploy(vec![package("1.0.0", process, rest)]).await.expect("deploys");
     server
 }
@@ -258,7 +262,11 @@ async fn volatile_tracking_starts_over_after_a_crash_and_writes_no_snapshot() {
 <bpmn:sequenceFlow id="f2" sourceRef="c" targetRef="e"/><bpmn:endEvent id="e"/>"#;
     let service = "\n[services.slow]\nkind = \"command\"\nprogram = \"/bin/sleep\"\n\
                    args = [\"30\"]\ntimeout = \"PT60S\"";
-    let server = shop(waits, &format!("{rest}{service}")).await;
+    let ticks = Arc::new(AtomicI64::new(0));
+    let store_clock = ticks.clone();
+    let clock = Arc::new(move || store_clock.load(Ordering::Relaxed));
+    let store = Arc::new(Memory::with_clock(clock));
+    let server = shop_on(store, waits, &format!("{rest}{service}")).await;
     server.publish(None, r#"{"n":1}"#).await.expect("accepted");
     let first = server.instances().await[0].key;
     let address = [engine::ids::Address::Instance(first)];
@@ -268,6 +276,7 @@ async fn volatile_tracking_starts_over_after_a_crash_and_writes_no_snapshot() {
     // The server dies: nothing of it is told to stop.
     let store = server.store.clone();
     drop(server);
+    ticks.store(60_000, Ordering::Relaxed);
     let server = Server::open(store).await;
     server.pass(0).await;
     assert_eq!(server.instances().await.len(), 2, "the start document came again");

@@ -24,8 +24,8 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use clap::{Args, ValueEnum};
 
-use self::http::Address;
 pub(crate) use self::report::Summary;
+use crate::client::{Credentials, Protocol};
 
 /// What to run, against which server, and for how long.
 #[derive(Args, Clone, Debug)]
@@ -73,6 +73,9 @@ pub(crate) struct Options {
     /// Address of the server's HTTP face.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
     pub(crate) http: String,
+
+    #[command(flatten)]
+    pub(crate) credentials: Credentials,
 }
 
 /// What an instance does.
@@ -152,8 +155,8 @@ pub(crate) fn run_blocking(options: &Options) -> anyhow::Result<Summary> {
 /// The server cannot be reached, refuses the models, or stops answering.
 pub(crate) async fn run(options: &Options) -> anyhow::Result<Summary> {
     let until = check(options)?;
-    let grpc = Address::parse(&options.grpc)?;
-    let http = Address::parse(&options.http)?;
+    let grpc = http::route(&options.grpc, &options.credentials, Protocol::Http2)?;
+    let http = http::route(&options.http, &options.credentials, Protocol::Http1)?;
     if options.waiting > 0 {
         instances::create_waiting(&grpc, options)
             .await

@@ -11,8 +11,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::output::{self, Format};
 use crate::problem::{Exit, Failure};
 use crate::{
-    bench, config, demo, deploy, explain, incident, instance, message, package, process, publish,
-    queue, serve,
+    bench, config, demo, deploy, explain, incident, instance, lock, message, package, process,
+    publish, queue, request, serve, server, settings, token,
 };
 
 /// A process server: published documents start durable BPMN processes.
@@ -46,10 +46,22 @@ enum Command {
     Instance(instance::Options),
     /// List and resolve what failed and waits for a person.
     Incident(incident::Options),
+    /// List, acquire, give back or take away named locks.
+    Lock(lock::Options),
     /// Look at trigger queues and dead letters; replay or discard entries.
     Queue(queue::Options),
     /// Publish a message to waiting instances.
     Message(message::Options),
+    /// Make, list or revoke API tokens.
+    Token(token::Options),
+    /// Request to run processes, at once or at a time; whichever server is free runs them.
+    Request(request::Options),
+    /// Look at the servers of a cluster; drain, remove, or let them stand by.
+    Server(server::Options),
+    /// Look at and change the settings that all servers share.
+    Settings(settings::Options),
+    /// Let nothing new start for a while; what runs goes on.
+    Maintenance(settings::Maintenance),
     /// Explain an error code.
     Explain(explain::Options),
     /// Put a server under load and measure it.
@@ -98,8 +110,14 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Process(options) => process::run(options, format),
         Command::Instance(options) => instance::run(options, format),
         Command::Incident(options) => incident::run(options, format),
+        Command::Lock(options) => lock::run(options, format),
         Command::Queue(options) => queue::run(options, format),
         Command::Message(options) => message::run(options, format),
+        Command::Token(options) => token::run(options, format),
+        Command::Request(options) => request::run(options, format),
+        Command::Server(options) => server::run(options, format),
+        Command::Settings(options) => settings::run(options, format),
+        Command::Maintenance(options) => settings::maintain(options, format),
         Command::Explain(options) => explain::run(options),
         Command::Bench(options) => run_bench(options, format),
         Command::Completions { shell } => complete(*shell),

@@ -1,24 +1,27 @@
 //! The commands' way to a server: JSON over HTTP, one request at a time.
 //!
-//! Boundary: no TLS, because servers listen on loopback only; no redirects. A request that the
-//! server did not take because it is busy is sent again when the server says so.
+//! Boundary: no redirects; how a server is reached stands in `dial.rs`. A request that the server
+//! did not take because it is busy is sent again when the server says so.
 //! Read first: [`Remote`], then [`Client::get`] and [`Client::send`].
+
+mod dial;
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Args;
-use http::header::{ACCEPT, CONTENT_TYPE, HOST, RETRY_AFTER};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
+pub(crate) use dial::{Credentials, ENVIRONMENT, Protocol, Route};
+
 use crate::output::remark;
-use crate::problem::{Exit, Failure, Problem};
+use crate::problem::{self, Exit, Failure, Problem};
 
 /// How long a server may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -34,20 +37,23 @@ const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// Which server a command talks to.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Remote {
-    /// Address of the server's HTTP face.
+    /// Address of the server's HTTP face, `http://` or `https://`.
     #[arg(
         long,
+        visible_alias = "url",
         global = true,
         value_name = "URL",
         env = "POINTSMAN_SERVER",
         default_value = "http://127.0.0.1:8080"
     )]
     pub(crate) server: String,
+    #[command(flatten)]
+    pub(crate) credentials: Credentials,
 }
 
 /// A connection to a server, made when it is first needed.
 pub(crate) struct Client {
-    authority: String,
+    route: Route,
     connection: Option<Connection>,
 }
 
@@ -74,7 +80,8 @@ impl Remote {
         &self,
         conversation: impl AsyncFnOnce(&mut Client) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let mut client = Client::new(&self.server)?;
+        let route = Route::new(&self.server, &self.credentials, Protocol::Http1)?;
+        let mut client = Client { route, connection: None };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| {
             Failure::internal("cannot start the runtime".to_owned()).because(&error)
@@ -84,27 +91,6 @@ impl Remote {
 }
 
 impl Client {
-    /// # Errors
-    /// The address is not `http://HOST:PORT`.
-    pub(crate) fn new(url: &str) -> Result<Self, Failure> {
-        let wrong = |what: &str| {
-            let message = format!("the server address `{url}` {what}");
-            Failure::wrong_use(message, "write it as `http://HOST:PORT`")
-        };
-        let uri: http::Uri = url.parse().map_err(|_| wrong("is no address"))?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => return Err(wrong("asks for TLS, which servers do not have yet")),
-            _ => return Err(wrong("does not begin with `http://`")),
-        }
-        let authority = uri.authority().ok_or_else(|| wrong("names no host"))?;
-        let authority = match authority.port_u16() {
-            Some(_) => authority.to_string(),
-            None => format!("{authority}:80"),
-        };
-        Ok(Self { authority, connection: None })
-    }
-
     /// Reads a resource.
     ///
     /// # Errors
@@ -131,8 +117,11 @@ impl Client {
                 Ok(answer) => answer?,
                 Err(_) => {
                     self.connection = None;
-                    let message =
-                        format!("`{}` did not answer in {} s", self.authority, ANSWER.as_secs());
+                    let message = format!(
+                        "`{}` did not answer in {} s",
+                        self.route.authority,
+                        ANSWER.as_secs()
+                    );
                     let hint = "what was asked may still be done: look before asking again";
                     return Err(Failure::unreachable(message, hint));
                 }
@@ -165,15 +154,19 @@ impl Client {
         content_type: &str,
         body: Bytes,
     ) -> Result<Answer, Failure> {
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header(HOST, &self.authority)
+            .header(HOST, &self.route.authority)
             .header(ACCEPT, "application/json, application/problem+json")
-            .header(CONTENT_TYPE, content_type)
+            .header(CONTENT_TYPE, content_type);
+        if let Some(authorization) = &self.route.authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        let request = request
             .body(Full::new(body))
             .map_err(|error| Failure::internal(format!("no request for `{path}`: {error}")))?;
-        let authority = self.authority.clone();
+        let authority = self.route.authority.clone();
         let broken = |error: hyper::Error| {
             let message = format!("the connection to `{authority}` broke");
             let hint = "what was asked may have been done: look before asking again";
@@ -197,28 +190,21 @@ impl Client {
         };
         let connection = match open {
             Some(connection) => connection,
-            None => Connection::open(&self.authority).await?,
+            None => Connection::open(&self.route).await?,
         };
         Ok(self.connection.insert(connection))
     }
 }
 
 impl Connection {
-    async fn open(authority: &str) -> Result<Self, Failure> {
-        let unreachable = |error: &dyn std::error::Error| {
-            let hint = "is it running? start one with `pointsman serve`, or name another with \
-                        `--server URL`";
-            let message = format!("cannot reach the server at `http://{authority}`");
-            Failure::unreachable(message, hint).because(error)
+    async fn open(route: &Route) -> Result<Self, Failure> {
+        let stream = match tokio::time::timeout(CONNECT, route.dial()).await {
+            Ok(dialled) => dialled.map_err(|error| route.failed(&error))?,
+            Err(late) => return Err(route.failed(&late.into())),
         };
-        let socket = match tokio::time::timeout(CONNECT, TcpStream::connect(authority)).await {
-            Ok(socket) => socket.map_err(|error| unreachable(&error))?,
-            Err(late) => return Err(unreachable(&late)),
-        };
-        // Without it an answer may come 40 ms late, no more.
-        let _ = socket.set_nodelay(true);
-        let handshake = http1::handshake(TokioIo::new(socket)).await;
-        let (sender, connection) = handshake.map_err(|error| unreachable(&error))?;
+        let handshake = http1::handshake(TokioIo::new(stream)).await;
+        let (sender, connection) =
+            handshake.map_err(|error| route.failed(&std::io::Error::other(error)))?;
         let mut driver = JoinSet::new();
         driver.spawn(async move {
             // How a connection ended is told by the request that was on it.
@@ -296,6 +282,11 @@ impl Answer {
             Ok(problem) if problem.is_object() => {
                 Failure { exit, problem: Some(Box::new(Problem::from_json(&problem))) }
             }
+            _ if self.body.starts_with(b"this address speaks TLS") => {
+                let message = "the server speaks TLS at this address".to_owned();
+                Failure::unreachable(message, "begin the address with `https://`")
+                    .coded(problem::INSECURE)
+            }
             _ => {
                 let text: String = String::from_utf8_lossy(&self.body).chars().take(200).collect();
                 Failure::answer(format!("the server answered {}: {text}", self.status))
@@ -331,20 +322,12 @@ pub(crate) fn query(parts: &[(&str, Option<String>)]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Client, query, segment};
+    use super::{query, segment};
 
     #[test]
     fn segments_and_queries_are_encoded() {
         assert_eq!(segment("a b/ü"), "a%20b%2F%C3%BC");
         assert_eq!(query(&[("state", None), ("process", Some("a&b".into()))]), "?process=a%26b");
         assert_eq!(query(&[("state", None)]), "");
-    }
-
-    #[test]
-    fn addresses_are_http_with_a_host() {
-        assert_eq!(Client::new("http://localhost").unwrap().authority, "localhost:80");
-        for wrong in ["https://localhost:1", "localhost:8080", "http://", "/x", ""] {
-            assert!(Client::new(wrong).is_err(), "{wrong}");
-        }
     }
 }

@@ -6,22 +6,29 @@
 //! Read first: [`Config::load`], then [`KEYS`].   Tests: `config/tests.rs`
 
 mod command;
+mod database;
 mod key;
+mod security;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 pub(crate) use command::{Command, run};
+pub(crate) use database::Database;
 pub(crate) use key::KEYS;
 use key::Key;
+use node::Seed;
+pub(crate) use security::{Method, Security};
+use store::Standing;
 
+use crate::client::ENVIRONMENT;
 use crate::nearest::nearest;
 use crate::output::remark;
-use crate::problem::{self, Failure};
+use crate::problem::Failure;
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,14 +61,28 @@ pub(crate) struct Config {
     pub(crate) service_calls_max: u32,
     /// Bytes of the database file; as many as the disk has if not set.
     pub(crate) storage_bytes_max: Option<u64>,
-    pub(crate) retention_ms: i64,
-    values: BTreeMap<&'static str, (String, Origin)>,
+    /// The database that servers share; none: a directory of its own.
+    pub(crate) database: Option<Database>,
+    /// Shards that a new database begins with.
+    pub(crate) shards: u16,
+    /// Where other servers reach this one, if that is not where it listens.
+    pub(crate) peer_advertise: String,
+    /// The logical servers that this server hosts.
+    pub(crate) hosts: Vec<String>,
+    /// What the server is there for.
+    pub(crate) standing: Standing,
+    /// Who reaches the server, and how.
+    pub(crate) security: Security,
+    values: Values,
 }
+
+/// Each key's value, and where it comes from (CFG-2).
+type Values = BTreeMap<&'static str, (String, Origin)>;
 
 /// What is given besides the file.
 #[derive(Debug, Default)]
 pub(crate) struct Given {
-    /// Names and values of the environment that begin with `POINTSMAN_`.
+    /// Names and values of the environment; the others may be referred to.
     pub(crate) environment: Vec<(String, String)>,
     /// Key and value of each flag.
     pub(crate) flags: Vec<(&'static str, String)>,
@@ -71,8 +92,7 @@ impl Given {
     /// The environment of this process.
     pub(crate) fn from_environment() -> Self {
         let environment = std::env::vars_os().filter_map(|(name, value)| {
-            let name = name.into_string().ok().filter(|name| name.starts_with("POINTSMAN_"))?;
-            Some((name, value.to_string_lossy().into_owned()))
+            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
         });
         Self { environment: environment.collect(), flags: Vec::new() }
     }
@@ -90,14 +110,15 @@ impl Config {
     /// # Errors
     /// The file cannot be read or has an unknown key; a value has the wrong form.
     pub(crate) fn load(file: Option<&Path>, given: &Given) -> Result<Self, Failure> {
-        let mut values: BTreeMap<&'static str, (String, Origin)> =
+        let mut values: Values =
             KEYS.iter().map(|key| (key.name, (key.default.to_owned(), Origin::Default))).collect();
         if let Some(path) = file {
             for (name, value) in read_file(path)? {
                 values.insert(name, (value, Origin::File(path.to_owned())));
             }
         }
-        for (name, value) in &given.environment {
+        let ours = given.environment.iter().filter(|(name, _)| name.starts_with("POINTSMAN_"));
+        for (name, value) in ours {
             match KEYS.iter().find(|key| key.environment == name) {
                 Some(key) => {
                     let origin = Origin::Environment(key.environment);
@@ -109,16 +130,21 @@ impl Config {
         for (name, value) in &given.flags {
             values.insert(name, (value.clone(), Origin::Flag(name)));
         }
-        Self::parse(values)
+        Self::parse(values, &given.environment)
     }
 
-    fn parse(values: BTreeMap<&'static str, (String, Origin)>) -> Result<Self, Failure> {
+    fn parse(mut values: Values, environment: &[(String, String)]) -> Result<Self, Failure> {
+        let database = Database::read(&values, environment)?;
+        if let Some((address, _)) = values.get_mut("peer.address")
+            && database.is_some()
+            && address.is_empty()
+        {
+            // Servers that share a database on one machine need no address by hand.
+            *address = "127.0.0.1:0".to_owned();
+        }
+        let values = values;
         let value = |name: &str| values.get(name).map_or("", |(value, _)| value.as_str());
-        let wrong = |name: &str, why: &str, hint: &str| {
-            let (value, origin) = &values[name];
-            let message = format!("`{name}` is `{value}`, which {why}");
-            Failure::configuration(message, hint).at(origin.to_string())
-        };
+        let wrong = |name: &str, why: &str, hint: &str| wrong(&values, name, why, hint);
         let number = |name: &str, least: u64, most: u64| {
             let parsed = value(name).replace('_', "").parse::<u64>().ok();
             parsed.filter(|number| (least..=most).contains(number)).ok_or_else(|| {
@@ -141,26 +167,64 @@ impl Config {
             "0" => None,
             _ => Some(number("limits.storage-bytes", 1 << 20, 1 << 43)?),
         };
-        let retention_days = number("retention.finished-days", 0, 36_500)?;
+        let hosts = value("hosts").split(',').map(|name| name.trim().to_owned());
+        let hosts: Vec<String> = hosts.filter(|name| !name.is_empty()).collect();
+        if hosts.iter().any(|name| name.len() > 100 || name.contains('/')) {
+            let why = "names a logical server by more than 100 bytes, or with a `/`";
+            return Err(wrong("hosts", why, "use the names that lanes and steps have"));
+        }
+        let security = Security::read(&values, environment)?;
+        let shards = number("database.shards", 1, 256)?;
+        number("retention.finished-days", 0, 36_500)?;
+        let standing = match value("standing") {
+            "serving" => Standing::Serving,
+            "standby" => Standing::Standby,
+            _ => return Err(wrong("standing", "is no standing", "use serving or standby")),
+        };
         Ok(Self {
+            database,
+            shards: u16::try_from(shards).unwrap_or(u16::MAX),
+            peer_advertise: value("peer.advertise").to_owned(),
+            hosts,
             name: value("name").to_owned(),
             data: PathBuf::from(value("data")),
-            http: address(value("http")).map_err(|why| refused(&why, &values["http"]))?,
-            grpc: address(value("grpc")).map_err(|why| refused(&why, &values["grpc"]))?,
+            http: security.address(&values, "http")?,
+            grpc: security.address(&values, "grpc")?,
             log_level: value("log.level").to_owned(),
             log_format,
             variable_bytes_max: narrow(number("limits.variable-bytes", 1_024, 1 << 30)?),
             service_calls_max: narrow(number("limits.service-calls", 1, 10_000)?),
             storage_bytes_max: storage_bytes,
-            retention_ms: i64::try_from(retention_days * 86_400_000).unwrap_or(i64::MAX),
+            standing,
+            security,
             values,
         })
     }
 
+    /// What was said of settings that all servers share: their first values, where nobody has set
+    /// one.
+    pub(crate) fn seeds(&self) -> Vec<Seed> {
+        let said = KEYS.iter().filter_map(|key| {
+            let (value, origin) = self.explain(key);
+            let shared = key.shared()?;
+            let value = match key.name {
+                "retention.finished-days" => format!("P{}D", value.replace('_', "")),
+                _ => value.replace('_', ""),
+            };
+            (*origin != Origin::Default).then(|| {
+                let origin = format!("`{}`, {origin}", key.name);
+                Seed { name: shared, value, origin }
+            })
+        });
+        said.collect()
+    }
+
     /// A key's value and where it comes from.
-    pub(crate) fn explain(&self, key: &Key) -> (&str, &Origin) {
+    pub(crate) fn explain(&self, key: &Key) -> (String, &Origin) {
         let (value, origin) = &self.values[key.name];
-        (value, origin)
+        let shown =
+            if key.name == "database.url" { database::masked(value) } else { value.clone() };
+        (shown, origin)
     }
 }
 
@@ -179,32 +243,17 @@ fn narrow(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-/// The address to listen on, which nobody outside of this machine can reach.
-fn address(text: &str) -> Result<SocketAddr, String> {
-    let found: Vec<SocketAddr> = match text.to_socket_addrs() {
-        Ok(found) => found.collect(),
-        Err(error) => return Err(format!("is no address: {error}")),
-    };
-    if found.iter().any(|address| !address.ip().is_loopback()) {
-        return Err("can be reached from other machines, and there is no authentication yet".into());
-    }
-    found.first().copied().ok_or_else(|| "is no address".to_owned())
-}
-
-fn refused(why: &str, (value, origin): &(String, Origin)) -> Failure {
-    let message = format!("cannot listen on `{value}`: it {why}");
-    let hint = "use `127.0.0.1:PORT` or `[::1]:PORT`; port 0 takes a free one";
-    let mut failure = Failure::configuration(message, hint).at(origin.to_string());
-    if let Some(problem) = &mut failure.problem {
-        problem::ADDRESS.clone_into(&mut problem.code);
-    }
-    failure
+/// A value that cannot be used.
+fn wrong(values: &Values, name: &str, why: &str, hint: &str) -> Failure {
+    let (value, origin) = &values[name];
+    let message = format!("`{name}` is `{value}`, which {why}");
+    Failure::configuration(message, hint).at(origin.to_string())
 }
 
 /// Other programs set such variables too (Kubernetes for a service of that name), so that they
 /// cannot be refused.
 fn note_unknown_environment(name: &str) {
-    let others = ["POINTSMAN_CONFIG", "POINTSMAN_SERVER"];
+    let others = [&["POINTSMAN_CONFIG", "POINTSMAN_SERVER"][..], ENVIRONMENT].concat();
     let near = nearest(name, KEYS.iter().map(|key| key.environment));
     if let (Some(near), false) = (near, others.contains(&name)) {
         remark(&format!("warning: `{name}` has no meaning; did you mean `{near}`?"));
@@ -246,6 +295,10 @@ fn flatten(prefix: &str, table: &toml::Table, found: &mut Vec<(String, String)>)
         match value {
             toml::Value::Table(inner) => flatten(&name, inner, found),
             toml::Value::String(text) => found.push((name, text.clone())),
+            toml::Value::Array(items) if items.iter().all(toml::Value::is_str) => {
+                let items: Vec<&str> = items.iter().filter_map(toml::Value::as_str).collect();
+                found.push((name, items.join(",")));
+            }
             other => found.push((name, other.to_string())),
         }
     }

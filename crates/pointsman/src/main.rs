@@ -14,6 +14,7 @@ mod explain;
 mod finding;
 mod incident;
 mod instance;
+mod lock;
 mod logging;
 mod message;
 mod nearest;
@@ -23,7 +24,12 @@ mod problem;
 mod process;
 mod publish;
 mod queue;
+mod reference;
+mod request;
 mod serve;
+mod server;
+mod settings;
+mod token;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

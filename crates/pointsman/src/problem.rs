@@ -20,6 +20,8 @@ pub(crate) const CODES: &[(&str, &str)] = &[
     (ANSWER, "the server's answer is not understood"),
     (ARGUMENT, "an argument of the command is wrong"),
     (BROKEN, "an assumption of the program was broken"),
+    (SECRET, "a secret is not where its reference says"),
+    (INSECURE, "the connection to the server is not secure"),
 ];
 
 pub(crate) const UNREACHABLE: &str = "CLI-001";
@@ -31,6 +33,10 @@ pub(crate) const FILE: &str = "CLI-006";
 pub(crate) const ANSWER: &str = "CLI-007";
 pub(crate) const ARGUMENT: &str = "CLI-008";
 pub(crate) const BROKEN: &str = "CLI-009";
+pub(crate) const SECRET: &str = "CLI-020";
+pub(crate) const INSECURE: &str = "CLI-021";
+/// A code of `api`, whose check the configuration makes first.
+pub(crate) const EXPOSED: &str = "API-007";
 
 /// How a command ended, as the exit code says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +106,23 @@ impl Failure {
     pub(crate) fn file(act: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
         let message = format!("cannot {act} `{}`", path.display());
         Self::refused(FILE, message, "check the path and its rights").because(error)
+    }
+
+    /// Files that cannot be used for TLS.
+    pub(crate) fn tls(error: &api::tls::Error) -> Self {
+        let failure = Self::refused(error.code(), error.to_string(), error.hint());
+        match std::error::Error::source(error) {
+            Some(source) => failure.because(source),
+            None => failure,
+        }
+    }
+
+    /// The same under another code.
+    pub(crate) fn coded(mut self, code: &str) -> Self {
+        if let Some(problem) = &mut self.problem {
+            code.clone_into(&mut problem.code);
+        }
+        self
     }
 
     /// Everything was said already.

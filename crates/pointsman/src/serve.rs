@@ -1,36 +1,38 @@
 //! `pointsman serve`: opens the store, starts the node, serves both faces, and stops in order.
 //!
-//! Boundary: wiring. Readiness is the node's condition; the faces end calls before the node stops,
-//! and the node stops before the store.
+//! Boundary: wiring. Readiness is the node's condition; the node gives its shards away before the
+//! faces end, the faces end before the node stops, and the node stops before the store.
 //! Invariants: SRV-1 a server that could not start has changed nothing of another one. SRV-2 the
 //! store is closed after the last commit, whatever ended the server.
 //! Read first: [`run`], then [`Server::start`] and [`Server::stop`].   Tests: tests/serve.rs
 
 mod addresses;
+mod backend;
+mod peers;
+mod secured;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use api::grpc::wire;
 use clap::Args;
-use node::{Condition, Node};
-use store::sqlite::{self, Sqlite};
+use node::{Clock, Condition, Node, cluster};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::config::{Config, Given};
 use crate::problem::{self, Failure};
+use crate::serve::backend::Backend;
+use crate::serve::peers::Peers;
+use crate::serve::secured::Secured;
 use crate::{logging, output};
 
 /// How often finished instances are looked for that may be forgotten.
 const PURGE_EVERY: Duration = Duration::from_secs(3600);
-/// Bytes of a page of the database, in which its length is limited.
-const PAGE_BYTES: u64 = 4096;
 /// Rounds of forgetting in a row; the rest waits for the next time.
 const PURGE_ROUNDS: u32 = 1_000;
 /// How long a start is waited for before the log says that it is late.
@@ -42,6 +44,9 @@ pub(crate) struct Options {
     /// The directory with the database [default: pointsman-data].
     #[arg(long, value_name = "DIR")]
     data: Option<String>,
+    /// The PostgreSQL database that servers share, or a reference to its address.
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
     /// Where REST, health and metrics are served [default: 127.0.0.1:8080].
     #[arg(long, value_name = "ADDRESS")]
     http: Option<String>,
@@ -51,6 +56,9 @@ pub(crate) struct Options {
     /// The server's name [default: pointsman].
     #[arg(long)]
     name: Option<String>,
+    /// The logical servers that it hosts, separated by commas.
+    #[arg(long, value_name = "NAMES")]
+    hosts: Option<String>,
     /// How log lines look: auto, text or json [default: auto].
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
@@ -66,9 +74,11 @@ impl Options {
         let mut given = Given::from_environment();
         let flags = [
             ("data", &self.data),
+            ("database.url", &self.database),
             ("http", &self.http),
             ("grpc", &self.grpc),
             ("name", &self.name),
+            ("hosts", &self.hosts),
             ("log.format", &self.log_format),
         ];
         for (key, value) in flags {
@@ -103,7 +113,10 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let server = Server::start(config).await?;
     tokio::select! {
-        told = server.announce(begin) => told?,
+        told = server.announce(begin) => if let Err(failure) = told {
+            server.stop(&mut signals).await?;
+            return Err(failure);
+        },
         name = signals.next() => {
             tracing::info!(signal = name, "stopping before the server was ready");
             return server.stop(&mut signals).await;
@@ -115,19 +128,26 @@ async fn serve(config: &Config) -> Result<(), Failure> {
 /// A running server.
 struct Server {
     node: Node,
-    store: Arc<Sqlite>,
+    store: Backend,
     data: PathBuf,
     http: SocketAddr,
     grpc: SocketAddr,
     /// Told to end the faces.
     quit: oneshot::Sender<()>,
+    /// Told to answer other servers no more.
+    part: watch::Sender<bool>,
     faces: JoinSet<Result<(), api::Error>>,
     chores: JoinSet<()>,
+    others: JoinSet<()>,
+    scheme: &'static str,
 }
 
 impl Server {
     async fn start(config: &Config) -> Result<Self, Failure> {
-        let store = open_store(config)?;
+        let shares = config.database.is_some();
+        let clock = if shares { Clock::shared() } else { Clock::System };
+        let secured = Secured::new(&config.security, clock.clone())?;
+        let store = Backend::open(config).await?;
         let http = listen(config.http, "--http").await?;
         let grpc = listen(config.grpc, "--grpc").await?;
         let address = |listener: &TcpListener| {
@@ -136,29 +156,50 @@ impl Server {
             })
         };
         let (http_address, grpc_address) = (address(&http)?, address(&grpc)?);
-        let node = Node::open(store.clone(), node_options(config, http_address));
+        let scheme = secured.scheme();
+        let own = format!("{scheme}://{http_address}");
+        let peers = Peers::open(config, secured.peers.clone()).await?;
+        let mut options = node_options(config, &own);
+        options.cluster = cluster_options(config, &peers, &own, grpc_address);
+        options.clock = clock;
+        let node = Node::open(store.store(), options);
         let (quit, told) = oneshot::channel::<()>();
         let mut faces = JoinSet::new();
-        let serving = api::serve(node.clone(), http, grpc, face_options(config), async {
+        let options = secured.options(face_options(config), &node);
+        let serving = api::serve(node.clone(), http, grpc, options, async {
             // A dropped sender says the same.
             let _ = told.await;
         });
         faces.spawn(serving);
         let mut chores = JoinSet::new();
         chores.spawn(purge(node.clone()));
+        let (part, parting) = watch::channel(false);
+        let mut others = JoinSet::new();
+        peers.serve(node.clone(), parting, &mut others);
+        let (seeded, seeds) = (node.clone(), config.seeds());
+        chores.spawn(async move { seeded.seed(&seeds).await });
+        secured.follow(&mut chores)?;
+        secured.follow_tokens(&node, &mut chores);
         let data = config.data.clone();
-        Ok(Self { node, store, data, http: http_address, grpc: grpc_address, quit, faces, chores })
+        let (http, grpc) = (http_address, grpc_address);
+        Ok(Self { node, store, data, http, grpc, quit, part, others, faces, chores, scheme })
     }
 
     /// Waits until the server takes requests and says where.
     async fn announce(&self, begin: Instant) -> Result<(), Failure> {
-        addresses::write(&self.data, self.http, self.grpc)?;
-        while self.node.ready(READY).await.is_err() {
-            tracing::warn!(condition = ?self.node.condition(), "the server is not ready yet");
+        addresses::write(&self.data, self.scheme, (self.http, self.grpc))?;
+        while let Err(error) = self.node.ready(READY).await {
+            if let node::Error::Format { detail } = error {
+                let hint = "`pointsman explain NODE-022` tells what can be done";
+                return Err(Failure::refused("NODE-022", detail, hint));
+            }
+            let why = self.node.why_not_ready();
+            tracing::warn!(condition = ?self.node.condition(), why, "the server is not ready yet");
         }
-        let ms = begin.elapsed().as_millis();
+        let (ms, scheme) = (begin.elapsed().as_millis(), self.scheme);
         output::print(&format!(
-            "pointsman {} is ready after {ms} ms: http://{} (REST), http://{} (gRPC), data in {}",
+            "pointsman {} is ready after {ms} ms: {scheme}://{} (REST), {scheme}://{} (gRPC), \
+             data in {}",
             env!("CARGO_PKG_VERSION"),
             self.http,
             self.grpc,
@@ -188,9 +229,11 @@ impl Server {
 
     /// Ends everything in order; a second signal ends the waiting (SRV-2).
     async fn stop(self, signals: &mut Signals) -> Result<(), Failure> {
-        let Self { node, store, data, quit, mut faces, mut chores, .. } = self;
+        let Self { node, store, data, quit, part, mut faces, mut chores, mut others, .. } = self;
         let orderly = async {
             chores.shutdown().await;
+            // Others take the shards over while calls are still forwarded to them.
+            node.drain().await;
             // The faces may have ended by themselves.
             let _ = quit.send(());
             while let Some(ended) = faces.join_next().await {
@@ -201,7 +244,10 @@ impl Server {
                 }
             }
             node.stop().await;
-            let closed = store.shutdown().await;
+            // They may have ended by themselves.
+            let _ = part.send(true);
+            while others.join_next().await.is_some() {}
+            let closed = store.close().await;
             addresses::remove(&data);
             closed
         };
@@ -221,29 +267,6 @@ impl Server {
     }
 }
 
-fn open_store(config: &Config) -> Result<Arc<Sqlite>, Failure> {
-    let pages_max =
-        config.storage_bytes_max.map(|bytes| u32::try_from(bytes / PAGE_BYTES).unwrap_or(u32::MAX));
-    let options = sqlite::Options { pages_max, ..sqlite::Options::default() };
-    let opened = Sqlite::open(&config.data, &options);
-    opened.map(Arc::new).map_err(|error| {
-        let directory = config.data.display();
-        match error {
-            store::Error::InUse { .. } => Failure::refused(
-                problem::IN_USE,
-                format!("another server uses the data directory `{directory}`"),
-                "use that server, or choose another directory with `--data DIR`",
-            ),
-            other => Failure::refused(
-                problem::UNUSABLE,
-                format!("the data directory `{directory}` cannot be used"),
-                "`pointsman explain CLI-004` tells what can be done",
-            )
-            .because(&other),
-        }
-    })
-}
-
 async fn listen(address: SocketAddr, flag: &str) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
         let hint = format!("choose another address with `{flag}`; port 0 takes a free one");
@@ -259,20 +282,38 @@ fn face_options(config: &Config) -> api::Options {
     let mut grpc = wire::Limits::default();
     grpc.message_bytes = grpc.message_bytes.max(body_bytes);
     grpc.buffered_bytes = grpc.buffered_bytes.max(grpc.message_bytes);
-    api::Options { http, grpc }
+    api::Options { http, grpc, ..api::Options::default() }
 }
 
-fn node_options(config: &Config, http: SocketAddr) -> node::Options {
+fn node_options(config: &Config, own: &str) -> node::Options {
     let mut options = node::Options::new(&config.name, config.data.join("work"));
-    options.settings.limits.variable_bytes_max = config.variable_bytes_max;
     options.settings.service_calls_max = config.service_calls_max as usize;
-    options.settings.retention_ms = config.retention_ms;
+    options.cluster.about.standing = config.standing;
     options.settings.server = feel::Value::Context(
-        feel::Context::builder()
-            .with("url", format!("http://{http}"))
-            .with("name", config.name.as_str())
-            .build(),
+        feel::Context::builder().with("url", own).with("name", config.name.as_str()).build(),
     );
+    options
+}
+
+/// How the server takes part among others.
+fn cluster_options(
+    config: &Config,
+    peers: &Peers,
+    http: &str,
+    grpc: SocketAddr,
+) -> cluster::Options {
+    let mut options = cluster::Options {
+        others: peers.others,
+        transport: peers.transport.clone(),
+        ..cluster::Options::default()
+    };
+    if config.database.is_some() {
+        options.shards = config.shards;
+    }
+    options.about.peer = peers.address.as_str().into();
+    options.about.http = http.into();
+    options.about.hosts = config.hosts.iter().map(|name| name.as_str().into()).collect();
+    options.about.grpc = grpc.to_string().into();
     options
 }
 

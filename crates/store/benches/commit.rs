@@ -21,6 +21,7 @@ use engine::ids::{
     Address, Block, DefinitionKey, DocumentKey, EntryKey, InstanceKey, JobKey, ShardId,
 };
 use feel::Str;
+use store::conformance::Owner;
 use store::sqlite::{Options, Sqlite};
 use store::{
     AggregateChange, Committed, DocumentRow, EntryRow, EntryState, InstanceChange, InstanceState,
@@ -207,7 +208,7 @@ impl Shard {
 async fn shards(store: &Arc<Sqlite>, case: &Case, waiting: u64) -> Vec<Shard> {
     let mut shards = Vec::new();
     for shard in 1..=case.shards {
-        let lease = store.acquire(ShardId(shard), "bench").await.unwrap();
+        let lease = Owner::of(&**store, shard).await.lease();
         let mut shard = Shard {
             mix: case.mix,
             store: Arc::clone(store),

@@ -4,18 +4,28 @@
 //! no decision. Snapshots and audit records are opaque bytes here.
 //! Read first: [`Store`], then [`Unit`].
 
+mod cluster;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod keys;
 pub mod memory;
 mod port;
+pub mod postgres;
 pub mod sqlite;
+mod statement;
+pub mod transfer;
 mod unit;
 
+pub use cluster::{
+    Acquired, Beat, Cluster, Member, NewMember, Pulse, SHARDS_MAX, SLOTS, ServerKey, ShardOwner,
+    Standing, slot_of,
+};
 pub use port::{
-    AuditRow, Committed, Error, Health, InstanceFilter, InstanceRow, Lease, LeasedJob, ReadyJob,
-    Store, Task, TimerRow,
+    AuditRow, Committed, EntryFilter, Error, Health, InstanceFilter, InstanceRow, Lease, LeasedJob,
+    ReadyJob, RequestFilter, Store, Task, TimerRow,
 };
 pub use unit::{
     AggregateChange, DefinitionRow, DocumentRow, EntryRow, EntryState, IncidentRow, InstanceChange,
-    InstanceState, JobChange, NewAudit, PackageRow, Seen, TimerChange, Unit,
+    InstanceState, JobChange, Letter, LetterKey, LockRow, NewAudit, PackageRow, RequestRow,
+    RequestState, Role, Seen, TimerChange, TokenRow, Unit,
 };

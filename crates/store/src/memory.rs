@@ -7,35 +7,52 @@
 //! Read first: [`Memory`], then `memory/apply.rs`.   Tests: `conformance`
 
 mod apply;
+mod cluster;
+mod filter;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::future::ready;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::ops::Bound;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use engine::ids::{
-    Address, Block, DefinitionKey, DocumentKey, EntryKey, IncidentKey, InstanceKey, JobKey, ShardId,
+    Address, Block, DefinitionKey, DocumentKey, EntryKey, IncidentKey, InstanceKey, JobKey,
+    RequestKey, ShardId,
 };
 use feel::Str;
 
+use self::cluster::ClusterState;
+use self::filter::{is_entry_listed, is_listed, is_request_listed};
+use crate::keys;
 use crate::port::{
-    AuditRow, Committed, Error, Health, InstanceFilter, InstanceRow, Lease, LeasedJob, ReadyJob,
-    Store, Task, TimerRow,
+    AuditRow, Committed, EntryFilter, Error, Health, InstanceFilter, InstanceRow, LeasedJob,
+    ReadyJob, RequestFilter, Store, Task, TimerRow,
 };
 use crate::unit::{
-    DefinitionRow, DocumentRow, EntryRow, EntryState, IncidentRow, InstanceState, PackageRow, Unit,
+    DefinitionRow, DocumentRow, EntryRow, IncidentRow, InstanceState, LetterKey, LockRow,
+    PackageRow, RequestRow, RequestState, TokenRow, Unit,
 };
 
+/// Says what time it is: milliseconds since 1970 UTC.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
 /// A store that forgets everything when it is dropped.
-#[derive(Debug, Default)]
 pub struct Memory {
     state: Mutex<State>,
+    clock: Clock,
+    /// What the clock shows if the store has one of its own.
+    passed_ms: Arc<AtomicI64>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    shards: BTreeMap<ShardId, ShardState>,
-    aggregates: BTreeMap<(ShardId, Address), Bytes>,
+    cluster: ClusterState,
+    /// Instances by key, the others by the bytes of their addresses.
+    snapshots: BTreeMap<(ShardId, InstanceKey), Bytes>,
+    aggregates: BTreeMap<(ShardId, Vec<u8>), Bytes>,
     blocks: BTreeMap<Block, InstanceKey>,
     instances: BTreeMap<InstanceKey, InstanceRow>,
     forgettable: BTreeSet<(i64, InstanceKey)>,
@@ -52,13 +69,11 @@ struct State {
     packages: BTreeMap<(Str, Str), PackageRow>,
     blobs: BTreeMap<Str, Bytes>,
     settings: BTreeMap<Str, Str>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct ShardState {
-    epoch: u64,
-    sequence: u64,
-    blocks_next: u64,
+    inbox: BTreeMap<(ShardId, LetterKey), Bytes>,
+    requests: BTreeMap<RequestKey, RequestRow>,
+    waiting: BTreeSet<RequestKey>,
+    locks: BTreeMap<Str, LockRow>,
+    tokens: BTreeMap<Str, TokenRow>,
 }
 
 /// A timer as it is ordered: by time, then by the address's bytes, then by its id.
@@ -71,16 +86,42 @@ struct TimerKey {
 }
 
 impl Memory {
-    /// An empty store.
+    /// An empty store whose clock begins at 0 and moves only by [`Memory::pass`].
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        let passed_ms = Arc::new(AtomicI64::new(0));
+        let shown = Arc::clone(&passed_ms);
+        let clock: Clock = Arc::new(move || shown.load(Ordering::Relaxed));
+        Self { state: Mutex::default(), clock, passed_ms }
+    }
+
+    /// An empty store with the caller's clock.
+    #[must_use]
+    pub fn with_clock(clock: Clock) -> Self {
+        Self { clock, ..Self::new() }
+    }
+
+    /// Lets time pass on the store's own clock.
+    pub fn pass(&self, milliseconds: i64) {
+        self.passed_ms.fetch_add(milliseconds, Ordering::Relaxed);
     }
 
     /// The state; a panic elsewhere leaves it usable, because a unit is checked before it is
     /// applied and applying cannot fail.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Memory").field("state", &self.state).finish_non_exhaustive()
     }
 }
 
@@ -95,27 +136,15 @@ fn rows(limit: u32) -> usize {
 }
 
 impl Store for Memory {
-    fn acquire<'a>(&'a self, shard: ShardId, _server: &'a str) -> Task<'a, Lease> {
-        let mut state = self.state();
-        let stored = state.shards.entry(shard).or_insert(ShardState {
-            epoch: 0,
-            sequence: 0,
-            blocks_next: 1,
-        });
-        stored.epoch += 1;
-        let ShardState { epoch, sequence, blocks_next } = *stored;
-        done(Lease { shard, epoch, sequence, blocks_next })
-    }
-
     fn commit(&self, unit: Unit) -> Task<'_, Committed> {
         let Some(shard) = unit.shard else {
             return Box::pin(ready(Err(Error::no_shard())));
         };
         let mut state = self.state();
-        let Some(stored) = state.shards.get_mut(&shard) else {
+        let Some(stored) = state.cluster.shards.get_mut(&shard) else {
             return done(Committed::NotOwner { epoch: 0 });
         };
-        if stored.epoch != unit.epoch {
+        if !stored.is_held_under(unit.epoch) {
             return done(Committed::NotOwner { epoch: stored.epoch });
         }
         if stored.sequence.checked_add(1) != Some(unit.sequence) {
@@ -129,9 +158,30 @@ impl Store for Memory {
 
     fn load<'a>(&'a self, shard: ShardId, of: &'a [Address]) -> Task<'a, Vec<Option<Bytes>>> {
         let state = self.state();
+        let load = |address: &Address| match address {
+            Address::Instance(key) => state.snapshots.get(&(shard, *key)).cloned(),
+            address => state.aggregates.get(&(shard, address.to_bytes())).cloned(),
+        };
+        done(of.iter().map(load).collect())
+    }
+
+    fn aggregates<'a>(
+        &'a self,
+        shard: ShardId,
+        after: Option<&'a Address>,
+        limit: u32,
+    ) -> Task<'a, Vec<(Address, Bytes)>> {
+        let after = after.map_or(Vec::new(), Address::to_bytes);
+        let state = self.state();
         done(
-            of.iter()
-                .map(|address| state.aggregates.get(&(shard, address.clone())).cloned())
+            state
+                .aggregates
+                .range((Bound::Excluded((shard, after)), Bound::Unbounded))
+                .take_while(|((of, _), _)| *of == shard)
+                .filter_map(|((_, address), snapshot)| {
+                    Some((Address::from_bytes(address)?, snapshot.clone()))
+                })
+                .take(rows(limit))
                 .collect(),
         )
     }
@@ -234,25 +284,15 @@ impl Store for Memory {
         done(self.state().documents.get(&key).cloned())
     }
 
-    fn entries<'a>(
-        &'a self,
-        in_state: EntryState,
-        trigger: Option<&'a str>,
-        after: Option<EntryKey>,
-        limit: u32,
-    ) -> Task<'a, Vec<(EntryKey, EntryRow)>> {
+    fn entries<'a>(&'a self, filter: &'a EntryFilter) -> Task<'a, Vec<(EntryKey, EntryRow)>> {
         let state = self.state();
         done(
             state
                 .entries
                 .iter()
-                .filter(|(key, row)| {
-                    Some(**key) > after
-                        && row.state == in_state
-                        && trigger.is_none_or(|trigger| *row.trigger == *trigger)
-                })
+                .filter(|(key, row)| is_entry_listed(filter, **key, row))
                 .map(|(key, row)| (*key, row.clone()))
-                .take(rows(limit))
+                .take(rows(filter.limit))
                 .collect(),
         )
     }
@@ -279,7 +319,12 @@ impl Store for Memory {
         done(self.state().instances.get(&key).cloned())
     }
 
-    fn forgettable(&self, before_ms: i64, limit: u32) -> Task<'_, Vec<InstanceKey>> {
+    fn forgettable(
+        &self,
+        shard: ShardId,
+        before_ms: i64,
+        limit: u32,
+    ) -> Task<'_, Vec<InstanceKey>> {
         let state = self.state();
         done(
             state
@@ -287,6 +332,7 @@ impl Store for Memory {
                 .iter()
                 .take_while(|(forget_ms, _)| *forget_ms < before_ms)
                 .map(|(_, key)| *key)
+                .filter(|key| keys::of_shard(shard).contains(&key.0))
                 .take(rows(limit))
                 .collect(),
         )
@@ -339,6 +385,78 @@ impl Store for Memory {
         done(self.state().packages.values().cloned().collect())
     }
 
+    fn inbox(&self, shard: ShardId, limit: u32) -> Task<'_, Vec<(LetterKey, Bytes)>> {
+        let first = LetterKey { from: ShardId(0), sequence: 0, index: 0 };
+        let state = self.state();
+        done(
+            state
+                .inbox
+                .range((shard, first)..)
+                .take_while(|((to, _), _)| *to == shard)
+                .map(|((_, key), content)| (*key, content.clone()))
+                .take(rows(limit))
+                .collect(),
+        )
+    }
+
+    fn claim(
+        &self,
+        shard: ShardId,
+        epoch: u64,
+        limit: u32,
+    ) -> Task<'_, Vec<(RequestKey, RequestRow)>> {
+        let now_ms = (self.clock)();
+        let mut state = self.state();
+        let state = &mut *state;
+        if !state.cluster.shards.get(&shard).is_some_and(|stored| stored.is_held_under(epoch)) {
+            return done(Vec::new());
+        }
+        let requests = &mut state.requests;
+        let due = state
+            .waiting
+            .iter()
+            .copied()
+            .filter(|key| requests.get(key).is_some_and(|row| row.due_ms <= now_ms));
+        let due: Vec<RequestKey> = due.take(rows(limit)).collect();
+        let mut claimed = Vec::with_capacity(due.len());
+        for key in due {
+            state.waiting.remove(&key);
+            if let Some(row) = requests.get_mut(&key) {
+                row.state = RequestState::Claimed;
+                row.shard = Some(shard);
+                claimed.push((key, row.clone()));
+            }
+        }
+        done(claimed)
+    }
+
+    fn requests<'a>(
+        &'a self,
+        filter: &'a RequestFilter,
+    ) -> Task<'a, Vec<(RequestKey, RequestRow)>> {
+        let state = self.state();
+        done(
+            state
+                .requests
+                .iter()
+                .rev()
+                .filter(|(key, row)| is_request_listed(filter, **key, row))
+                .map(|(key, row)| (*key, row.clone()))
+                .take(rows(filter.limit))
+                .collect(),
+        )
+    }
+
+    fn locks(&self) -> Task<'_, Vec<(Str, LockRow)>> {
+        let state = self.state();
+        done(state.locks.iter().map(|(name, row)| (name.clone(), row.clone())).collect())
+    }
+
+    fn tokens(&self) -> Task<'_, Vec<(Str, TokenRow)>> {
+        let state = self.state();
+        done(state.tokens.iter().map(|(name, row)| (name.clone(), row.clone())).collect())
+    }
+
     fn blob<'a>(&'a self, digest: &'a str) -> Task<'a, Option<Bytes>> {
         done(self.state().blobs.get(digest).cloned())
     }
@@ -362,14 +480,4 @@ impl Store for Memory {
     fn health(&self) -> Task<'_, Health> {
         done(Health { kind: "memory", format: 1, bytes: self.state().bytes() })
     }
-}
-
-fn is_listed(filter: &InstanceFilter, row: &InstanceRow) -> bool {
-    filter.before.is_none_or(|before| row.key < before)
-        && filter.process.as_ref().is_none_or(|process| row.process == *process)
-        && filter.version.is_none_or(|version| row.version == version)
-        && filter.state.is_none_or(|state| row.state == state)
-        && (!filter.with_incidents || row.incidents > 0)
-        && (filter.business_key.is_none() || row.business_key == filter.business_key)
-        && (filter.parent.is_none() || row.parent == filter.parent)
 }

@@ -11,12 +11,16 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 use engine::ids::{
-    Address, Block, DefinitionKey, DocumentKey, EntryKey, IncidentKey, InstanceKey, JobKey, ShardId,
+    Address, Block, DefinitionKey, DocumentKey, EntryKey, IncidentKey, InstanceKey, JobKey,
+    RequestKey, ShardId,
 };
 use feel::Str;
+use tokio::sync::watch;
 
+use crate::cluster::Cluster;
 use crate::unit::{
-    DefinitionRow, DocumentRow, EntryRow, EntryState, IncidentRow, InstanceState, PackageRow, Unit,
+    DefinitionRow, DocumentRow, EntryRow, EntryState, IncidentRow, InstanceState, LetterKey,
+    LockRow, PackageRow, RequestRow, RequestState, TokenRow, Unit,
 };
 
 /// What a call of the port returns.
@@ -78,6 +82,12 @@ impl Error {
     /// What every store answers to a unit that names no shard.
     pub(crate) fn no_shard() -> Self {
         Self::Failed { act: "commit", place: "unit".into(), source: "it names no shard".into() }
+    }
+
+    /// What every store answers if it is to have more shards than there can be.
+    pub(crate) fn too_many_shards(shards: u16) -> Self {
+        let source = format!("{shards} is more than {}", crate::SHARDS_MAX).into();
+        Self::Failed { act: "found", place: "shards".into(), source }
     }
 }
 
@@ -168,6 +178,8 @@ pub struct InstanceRow {
 /// Which instances to list; all conditions must hold.
 #[derive(Debug, Clone, Default)]
 pub struct InstanceFilter {
+    /// Only of this shard.
+    pub shard: Option<ShardId>,
     /// Only of this process id.
     pub process: Option<Str>,
     /// Only of this version.
@@ -197,10 +209,28 @@ pub struct AuditRow {
     pub records: Bytes,
 }
 
+/// Which process requests to list; all conditions must hold.
+#[derive(Debug, Clone, Default)]
+pub struct RequestFilter {
+    /// Only in this state.
+    pub state: Option<RequestState>,
+    /// Only claimed by this shard.
+    pub shard: Option<ShardId>,
+    /// Only of this process id.
+    pub process: Option<Str>,
+    /// Only this one.
+    pub key: Option<RequestKey>,
+    /// Only older than this key: the cursor of the next page.
+    pub before: Option<RequestKey>,
+    /// At most so many rows.
+    pub limit: u32,
+}
+
 /// How the store is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
-    /// `memory`, `sqlite` or `postgres`.
+    /// `memory`, `sqlite`, `postgres`, or `postgres, pooled`: behind a pool that gives a connection
+    /// for one transaction at a time, where changes are not heard of.
     pub kind: &'static str,
     /// Format of the stored data.
     pub format: u32,
@@ -208,17 +238,38 @@ pub struct Health {
     pub bytes: u64,
 }
 
-/// Durable state.
-pub trait Store: Send + Sync + 'static {
-    /// Takes the shard over under a new epoch; the earlier owner is fenced from now on. A shard
-    /// that was never held starts with epoch 1, sequence 0 and block 1.
-    fn acquire<'a>(&'a self, shard: ShardId, server: &'a str) -> Task<'a, Lease>;
+/// Which entries of trigger queues to list; all conditions must hold.
+#[derive(Debug, Clone, Default)]
+pub struct EntryFilter {
+    /// Only in this state.
+    pub state: Option<EntryState>,
+    /// Only of this trigger.
+    pub trigger: Option<Str>,
+    /// Only of this shard.
+    pub shard: Option<ShardId>,
+    /// Only behind this key.
+    pub after: Option<EntryKey>,
+    /// At most so many rows.
+    pub limit: u32,
+}
 
+/// Durable state. A shard that was never held starts with epoch 1, sequence 0 and block 1; nobody
+/// can write under epoch 0.
+pub trait Store: Cluster {
     /// Applies a unit: the only write. Cancelling the future does not cancel the commit.
     fn commit(&self, unit: Unit) -> Task<'_, Committed>;
 
     /// The snapshots of aggregates, in the order asked.
     fn load<'a>(&'a self, shard: ShardId, of: &'a [Address]) -> Task<'a, Vec<Option<Bytes>>>;
+
+    /// The aggregates of a shard that are no instances, in order of the bytes of their addresses,
+    /// behind `after` if given.
+    fn aggregates<'a>(
+        &'a self,
+        shard: ShardId,
+        after: Option<&'a Address>,
+        limit: u32,
+    ) -> Task<'a, Vec<(Address, Bytes)>>;
 
     /// The instance that took `block` beyond its first.
     fn block_owner(&self, shard: ShardId, block: Block) -> Task<'_, Option<InstanceKey>>;
@@ -259,14 +310,8 @@ pub trait Store: Send + Sync + 'static {
     /// The document of a queue entry.
     fn document(&self, key: DocumentKey) -> Task<'_, Option<DocumentRow>>;
 
-    /// Entries in a state, of a trigger if given, in order of their keys, behind `after` if given.
-    fn entries<'a>(
-        &'a self,
-        state: EntryState,
-        trigger: Option<&'a str>,
-        after: Option<EntryKey>,
-        limit: u32,
-    ) -> Task<'a, Vec<(EntryKey, EntryRow)>>;
+    /// Entries in order of their keys.
+    fn entries<'a>(&'a self, filter: &'a EntryFilter) -> Task<'a, Vec<(EntryKey, EntryRow)>>;
 
     /// One entry.
     fn entry(&self, key: EntryKey) -> Task<'_, Option<EntryRow>>;
@@ -277,8 +322,9 @@ pub trait Store: Send + Sync + 'static {
     /// One instance.
     fn instance(&self, key: InstanceKey) -> Task<'_, Option<InstanceRow>>;
 
-    /// Finished instances to be forgotten before `before_ms`, in order of that time.
-    fn forgettable(&self, before_ms: i64, limit: u32) -> Task<'_, Vec<InstanceKey>>;
+    /// Finished instances of a shard to be forgotten before `before_ms`, in order of that time.
+    fn forgettable(&self, shard: ShardId, before_ms: i64, limit: u32)
+    -> Task<'_, Vec<InstanceKey>>;
 
     /// The audit records of an instance, in order.
     fn audit(&self, instance: InstanceKey) -> Task<'_, Vec<AuditRow>>;
@@ -300,6 +346,29 @@ pub trait Store: Send + Sync + 'static {
     /// All package versions, in order of name and version (as text).
     fn packages(&self) -> Task<'_, Vec<PackageRow>>;
 
+    /// What other shards sent to this one and it has not yet received, in order of the keys.
+    fn inbox(&self, shard: ShardId, limit: u32) -> Task<'_, Vec<(LetterKey, Bytes)>>;
+
+    /// Takes up to `limit` process requests that wait and are due by the store's clock, for the
+    /// shard: they are claimed by it from now on, and by nobody else (R40). Changes nothing if the
+    /// epoch is not the one in force. In order of their keys.
+    fn claim(
+        &self,
+        shard: ShardId,
+        epoch: u64,
+        limit: u32,
+    ) -> Task<'_, Vec<(RequestKey, RequestRow)>>;
+
+    /// Process requests, newest first.
+    fn requests<'a>(&'a self, filter: &'a RequestFilter)
+    -> Task<'a, Vec<(RequestKey, RequestRow)>>;
+
+    /// Named locks in order of their names, with who holds them and how many wait (R49).
+    fn locks(&self) -> Task<'_, Vec<(Str, LockRow)>>;
+
+    /// Tokens in order of their names; hashes only.
+    fn tokens(&self) -> Task<'_, Vec<(Str, TokenRow)>>;
+
     /// A blob by digest.
     fn blob<'a>(&'a self, digest: &'a str) -> Task<'a, Option<Bytes>>;
 
@@ -308,6 +377,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// Active instances per process version: `(definition, number, of these with incidents)`.
     fn counts(&self) -> Task<'_, Vec<(DefinitionKey, u64, u64)>>;
+
+    /// A number that grows when another server may have changed definitions, packages, settings,
+    /// tokens or slots, or made a process request; also when nobody knows whether it did. None: it
+    /// has to be asked for ([`Cluster::beat`]). Nothing else is told so.
+    fn changes(&self) -> Option<watch::Receiver<u64>> {
+        None
+    }
 
     /// How the store is; also proves that it answers.
     fn health(&self) -> Task<'_, Health>;

@@ -7,9 +7,11 @@
 //! Tests: `conformance`, `tests/sqlite_*.rs`
 
 mod checkpoint;
+mod cluster;
 mod commit;
-mod failure;
-mod open;
+pub(crate) mod failure;
+pub(crate) mod open;
+mod order;
 mod read;
 mod readers;
 mod room;
@@ -26,23 +28,27 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use engine::ids::{
-    Address, Block, DefinitionKey, DocumentKey, EntryKey, IncidentKey, InstanceKey, JobKey, ShardId,
+    Address, Block, DefinitionKey, DocumentKey, EntryKey, IncidentKey, InstanceKey, JobKey,
+    RequestKey, ShardId,
 };
 use feel::Str;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use self::checkpoint::Trigger;
+use self::commit::Commit;
 use self::failure::of_file;
 use self::open::Place;
+use self::order::{Ask, Use};
 use self::readers::{For, Readers};
 use self::writer::Request;
 use crate::port::{
-    AuditRow, Committed, Error, Health, InstanceFilter, InstanceRow, Lease, LeasedJob, ReadyJob,
-    Store, Task, TimerRow,
+    AuditRow, Committed, EntryFilter, Error, Health, InstanceFilter, InstanceRow, LeasedJob,
+    ReadyJob, RequestFilter, Store, Task, TimerRow,
 };
 use crate::unit::{
-    DefinitionRow, DocumentRow, EntryRow, EntryState, IncidentRow, PackageRow, Unit,
+    DefinitionRow, DocumentRow, EntryRow, IncidentRow, LetterKey, LockRow, PackageRow, RequestRow,
+    TokenRow, Unit,
 };
 
 /// Units that may wait for the writer; a caller beyond that waits to be let in.
@@ -147,6 +153,17 @@ impl Sqlite {
     }
 }
 
+impl Sqlite {
+    /// Has something done by the writer that is no unit.
+    fn order<T: Send + 'static>(
+        &self,
+        is_for: Use,
+        run: impl for<'a, 'c> Fn(&'a mut Commit<'c>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Task<'_, T> {
+        self.ask(|reply| Request::Order(Ask::boxed(is_for, run, reply)))
+    }
+}
+
 impl Writer {
     fn start(&mut self, name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
         self.threads.push(std::thread::Builder::new().name(name.into()).spawn(run)?);
@@ -165,10 +182,6 @@ impl Drop for Writer {
 }
 
 impl Store for Sqlite {
-    fn acquire<'a>(&'a self, shard: ShardId, server: &'a str) -> Task<'a, Lease> {
-        self.ask(|reply| Request::Acquire { shard, server: server.into(), reply })
-    }
-
     fn commit(&self, unit: Unit) -> Task<'_, Committed> {
         match unit.shard {
             Some(shard) => self.ask(|reply| Request::Commit { shard, unit: Box::new(unit), reply }),
@@ -178,6 +191,16 @@ impl Store for Sqlite {
 
     fn load<'a>(&'a self, shard: ShardId, of: &'a [Address]) -> Task<'a, Vec<Option<Bytes>>> {
         Box::pin(async move { self.readers.now(|on| read::load(on, shard, of)) })
+    }
+
+    fn aggregates<'a>(
+        &'a self,
+        shard: ShardId,
+        after: Option<&'a Address>,
+        limit: u32,
+    ) -> Task<'a, Vec<(Address, Bytes)>> {
+        let after = after.map_or(Vec::new(), Address::to_bytes);
+        self.readers.later(For::Server, move |on| read::aggregates(on, shard, &after, limit))
     }
 
     fn block_owner(&self, _shard: ShardId, block: Block) -> Task<'_, Option<InstanceKey>> {
@@ -229,17 +252,9 @@ impl Store for Sqlite {
         Box::pin(async move { self.readers.now(|on| read::document(on, key)) })
     }
 
-    fn entries<'a>(
-        &'a self,
-        state: EntryState,
-        trigger: Option<&'a str>,
-        after: Option<EntryKey>,
-        limit: u32,
-    ) -> Task<'a, Vec<(EntryKey, EntryRow)>> {
-        let trigger = trigger.map(str::to_owned);
-        self.readers.later(For::Server, move |on| {
-            read::entries(on, state, trigger.as_deref(), after, limit)
-        })
+    fn entries<'a>(&'a self, filter: &'a EntryFilter) -> Task<'a, Vec<(EntryKey, EntryRow)>> {
+        let filter = filter.clone();
+        self.readers.later(For::Server, move |on| read::entries(on, &filter))
     }
 
     fn entry(&self, key: EntryKey) -> Task<'_, Option<EntryRow>> {
@@ -255,8 +270,13 @@ impl Store for Sqlite {
         Box::pin(async move { self.readers.now(|on| read::instance(on, key)) })
     }
 
-    fn forgettable(&self, before_ms: i64, limit: u32) -> Task<'_, Vec<InstanceKey>> {
-        self.readers.later(For::Server, move |on| read::forgettable(on, before_ms, limit))
+    fn forgettable(
+        &self,
+        shard: ShardId,
+        before_ms: i64,
+        limit: u32,
+    ) -> Task<'_, Vec<InstanceKey>> {
+        self.readers.later(For::Server, move |on| read::forgettable(on, shard, before_ms, limit))
     }
 
     fn audit(&self, instance: InstanceKey) -> Task<'_, Vec<AuditRow>> {
@@ -282,6 +302,35 @@ impl Store for Sqlite {
 
     fn packages(&self) -> Task<'_, Vec<PackageRow>> {
         self.readers.later(For::Server, read::packages)
+    }
+
+    fn inbox(&self, shard: ShardId, limit: u32) -> Task<'_, Vec<(LetterKey, Bytes)>> {
+        self.readers.later(For::Server, move |on| read::inbox(on, shard, limit))
+    }
+
+    fn claim(
+        &self,
+        shard: ShardId,
+        epoch: u64,
+        limit: u32,
+    ) -> Task<'_, Vec<(RequestKey, RequestRow)>> {
+        self.order(Use::Always, move |commit| commit.claim(shard, epoch, limit))
+    }
+
+    fn requests<'a>(
+        &'a self,
+        filter: &'a RequestFilter,
+    ) -> Task<'a, Vec<(RequestKey, RequestRow)>> {
+        let filter = filter.clone();
+        self.readers.later(For::Person, move |on| read::requests(on, &filter))
+    }
+
+    fn locks(&self) -> Task<'_, Vec<(Str, LockRow)>> {
+        self.readers.later(For::Person, read::locks)
+    }
+
+    fn tokens(&self) -> Task<'_, Vec<(Str, TokenRow)>> {
+        self.readers.later(For::Server, read::tokens)
     }
 
     fn blob<'a>(&'a self, digest: &'a str) -> Task<'a, Option<Bytes>> {

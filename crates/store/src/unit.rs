@@ -9,7 +9,7 @@
 use bytes::Bytes;
 use engine::ids::{
     Address, Block, DefinitionKey, DocumentKey, EntryKey, IncidentKey, InstanceKey, JobKey,
-    ShardId, StepKey,
+    RequestKey, ShardId, StepKey,
 };
 use feel::Str;
 
@@ -52,10 +52,23 @@ pub struct Unit {
     pub blobs: Vec<(Str, Bytes)>,
     /// Shared settings; none removes.
     pub settings: Vec<(Str, Option<Str>)>,
+    /// What goes to other shards; they are woken by the sender after the commit.
+    pub sent: Vec<Letter>,
+    /// Letters of this shard's inbox that this unit has dealt with.
+    pub received: Vec<LetterKey>,
+    /// Process requests; none removes.
+    pub requests: Vec<(RequestKey, Option<RequestRow>)>,
+    /// Rows of the list of locks; none removes.
+    pub locks: Vec<(Str, Option<LockRow>)>,
+    /// Tokens by name; none removes.
+    pub tokens: Vec<(Str, Option<TokenRow>)>,
+    /// Slots that belong to another shard from now on.
+    pub slots: Vec<(u16, ShardId)>,
     /// Finished instances to forget, with their audit records and blocks; active ones stay.
     pub forget: Vec<InstanceKey>,
     /// Published ids older than this are forgotten, if given, and documents older than this that
-    /// no queue holds any more.
+    /// no queue holds any more: those whose document has a key of this shard, so that no two
+    /// shards remove the same rows.
     pub seen_before_ms: Option<i64>,
 }
 
@@ -78,6 +91,8 @@ pub enum InstanceState {
     Completed = 2,
     /// Ended by a person, a parent or a terminating error.
     Cancelled = 3,
+    /// Ended because its server died and its process is not to be resumed (R42).
+    Failed = 4,
 }
 
 /// A change of the instance list.
@@ -264,6 +279,113 @@ pub struct Seen {
     pub document: DocumentKey,
     /// When, milliseconds since 1970 UTC.
     pub at_ms: i64,
+}
+
+/// The place of a letter in an inbox: letters of one sender are received in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LetterKey {
+    /// The shard that sent it.
+    pub from: ShardId,
+    /// The unit that sent it.
+    pub sequence: u64,
+    /// Its place in that unit.
+    pub index: u32,
+}
+
+/// What one shard tells another, durable with the unit that decided on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letter {
+    /// The shard that gets it.
+    pub to: ShardId,
+    /// Its place in that shard's inbox.
+    pub key: LetterKey,
+    /// The encoded command.
+    pub content: Bytes,
+}
+
+/// Where a process request stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum RequestState {
+    /// Nobody has claimed it.
+    Waiting = 1,
+    /// A shard has claimed it and will start its instance.
+    Claimed = 2,
+    /// Its instance runs.
+    Running = 3,
+    /// Its instance ended normally.
+    Completed = 4,
+    /// Its instance was cancelled, or failed.
+    Failed = 5,
+    /// It could not start; `reason` says why.
+    Refused = 6,
+    /// It was withdrawn before anybody claimed it.
+    Withdrawn = 7,
+}
+
+/// A durable request to run a process (R40).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestRow {
+    /// The process id; its enabled version is started.
+    pub process: Str,
+    /// The first variables, as JSON text.
+    pub variables: Bytes,
+    /// Where it stands.
+    pub state: RequestState,
+    /// When it was made, milliseconds since 1970 UTC.
+    pub at_ms: i64,
+    /// Not before, milliseconds since 1970 UTC.
+    pub due_ms: i64,
+    /// The shard that claimed it.
+    pub shard: Option<ShardId>,
+    /// The instance that it became.
+    pub instance: Option<InstanceKey>,
+    /// Why it was refused or failed.
+    pub reason: Option<Str>,
+    /// When it ended, milliseconds since 1970 UTC.
+    pub ended_ms: Option<i64>,
+}
+
+/// A named lock as lists show it (R49).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockRow {
+    /// Who holds it, as people see it: an instance or a client.
+    pub holder: Str,
+    /// The instance that holds it, if one does.
+    pub instance: Option<InstanceKey>,
+    /// Grows with each holder; what the lock protects can refuse an older one.
+    pub fence: u64,
+    /// Since when, milliseconds since 1970 UTC.
+    pub since_ms: i64,
+    /// How many wait.
+    pub waiting: u32,
+}
+
+/// What a token may do; each role includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Role {
+    /// Reads.
+    Viewer = 1,
+    /// Also works with instances: publish, start, cancel, jobs, incidents.
+    Operator = 2,
+    /// Also deploys.
+    Developer = 3,
+    /// Also settings, servers, tokens.
+    Admin = 4,
+}
+
+/// An API token; the token itself is nowhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRow {
+    /// Lower-case hexadecimal sha256 of the token.
+    pub hash: Str,
+    /// What it may do.
+    pub role: Role,
+    /// When it was made, milliseconds since 1970 UTC.
+    pub created_ms: i64,
+    /// When it ends, milliseconds since 1970 UTC.
+    pub expires_ms: Option<i64>,
 }
 
 /// One version of one process.

@@ -13,6 +13,7 @@ use std::process::{Command, Stdio};
 
 use bytes::Bytes;
 use engine::ids::{Address, Block, DefinitionKey, InstanceKey, JobKey, ShardId};
+use store::conformance::Owner;
 use store::sqlite::{Options, Sqlite};
 use store::{
     AggregateChange, Committed, InstanceChange, InstanceFilter, JobChange, NewAudit, Store, Unit,
@@ -64,8 +65,8 @@ async fn commit_until_killed(directory: &Path) {
     let mut shards = tokio::task::JoinSet::new();
     for shard in (1..=SHARDS).map(ShardId) {
         let store = std::sync::Arc::clone(&store);
+        let lease = Owner::of(&*store, shard.0).await.lease();
         shards.spawn(async move {
-            let lease = store.acquire(shard, "child").await.unwrap();
             for sequence in lease.sequence + 1.. {
                 let answer = store.commit(unit(shard, lease.epoch, sequence)).await.unwrap();
                 assert_eq!(answer, Committed::Done);
@@ -109,7 +110,7 @@ fn run_and_kill(directory: &Path, lines: usize) -> BTreeMap<u16, u64> {
 async fn check(store: &Sqlite, acknowledged: &BTreeMap<u16, u64>) {
     let mut total = 0;
     for shard in (1..=SHARDS).map(ShardId) {
-        let lease = store.acquire(shard, "check").await.unwrap();
+        let lease = Owner::of(store, shard.0).await.lease();
         let promised = acknowledged.get(&shard.0).copied().unwrap_or(0);
         assert!(lease.sequence >= promised, "STO-1, SQW-2: {lease:?}, {promised}");
         assert_eq!(lease.blocks_next, lease.sequence + 1);

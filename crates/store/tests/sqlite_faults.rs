@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use store::conformance::differential::{fill, picture};
 use store::conformance::{Owner, instance};
 use store::sqlite::{Options, Sqlite};
-use store::{AggregateChange, Committed, Error, Lease, Store, Unit};
+use store::{AggregateChange, Cluster as _, Committed, Error, Lease, ServerKey, Store as _, Unit};
 
 fn open(directory: &Path) -> Result<Sqlite, Error> {
     Sqlite::open(directory, &Options::default())
@@ -66,13 +66,13 @@ async fn what_was_committed_is_there_after_closing() {
     let before = picture(&store).await;
     store.shutdown().await.unwrap();
     assert_eq!(picture(&store).await, before, "reading goes on");
-    let error = store.acquire(ShardId(1), "late").await.unwrap_err();
+    let error = store.acquire(ShardId(1), ServerKey(1)).await.unwrap_err();
     assert!(matches!(error, Error::Closed), "{error}");
     drop(store);
     assert!(!directory.path().join("pointsman.db-wal").exists());
     let store = open(directory.path()).unwrap();
     assert_eq!(picture(&store).await, before);
-    let lease = store.acquire(ShardId(1), "next").await.unwrap();
+    let lease = Owner::of(&store, 1).await.lease();
     assert_eq!((lease.epoch, lease.sequence), (2, 2));
 }
 
@@ -135,7 +135,7 @@ async fn a_full_disk_changes_nothing_and_is_overcome() {
     let directory = tempfile::tempdir().unwrap();
     let options = Options { pages_max: Some(400), ..Options::default() };
     let store = Sqlite::open(directory.path(), &options).unwrap();
-    let lease = store.acquire(ShardId(1), "test").await.unwrap();
+    let lease = Owner::of(&store, 1).await.lease();
     let mut sequence = 1;
     let error = loop {
         match store.commit(unit_of(&lease, sequence, 100_000)).await {
@@ -149,7 +149,7 @@ async fn a_full_disk_changes_nothing_and_is_overcome() {
     // Nothing of it is there, and small units pass, also beside a large one.
     let address = Address::Instance(instance(sequence));
     assert_eq!(store.load(ShardId(1), &[address]).await.unwrap(), [None]);
-    let other = store.acquire(ShardId(2), "test").await.unwrap();
+    let other = Owner::of(&store, 2).await.lease();
     let answers = [
         store.commit(unit_of(&lease, sequence, 10)),
         store.commit(unit_of(&other, 1, 500_000)),

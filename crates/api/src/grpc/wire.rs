@@ -1,7 +1,7 @@
 //! A small gRPC server directly on HTTP/2: one task per connection drives the socket and all of
 //! its calls, so that a call costs no task, no queue and no layer.
 //!
-//! Boundary: unary and server-streaming calls, identity encoding, no TLS of its own (give
+//! Boundary: unary and server-streaming calls, identity encoding; TLS is up to the door (or give
 //! [`Server::serve_connection`] any byte stream). Handlers run on the connection's task: they wait
 //! as long as they like, but they must not block or compute for long.
 //! Invariants: CALL-1 a call that a handler has accepted is answered, unless its client has gone.
@@ -19,12 +19,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::accept::accept;
+use crate::accept::{Entrance, accept};
+use crate::tls::{Door, Stream};
 
-pub use self::routes::Routes;
+pub use self::routes::{Admission, Routes};
 
 /// What one server allows.
 #[derive(Clone, Debug)]
@@ -99,19 +100,22 @@ impl Server {
     pub async fn serve(
         self: Arc<Self>,
         listener: TcpListener,
+        door: Arc<Door>,
         stop: watch::Receiver<bool>,
     ) -> Result<(), Error> {
-        let (connections, drain) = (self.limits.connections, self.limits.drain);
+        let (most, drain) = (self.limits.connections, self.limits.drain);
         let stopping = stop.clone();
-        let serve = |socket: TcpStream| {
-            let served = Arc::clone(&self).serve_connection(socket, stop.clone());
+        let serve = move |stream: Stream| {
+            let served = Arc::clone(&self).serve_connection(stream, stop.clone());
             async move {
                 if let Err(error) = served.await {
                     tracing::debug!(%error, "connection ended");
                 }
             }
         };
-        accept(listener, connections, drain, stopping, serve).await.map_err(Error::Accept)
+        accept(Entrance { listener, door, most, drain }, stopping, serve)
+            .await
+            .map_err(Error::Accept)
     }
 
     /// Serves one connection until the peer closes it, or until `stop` says true and its calls

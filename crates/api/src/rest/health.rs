@@ -5,12 +5,12 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use feel::Value;
+use feel::{Context, Value};
 use http::StatusCode;
 use node::Condition;
 
-use super::Face;
-use super::json::{self, answer, number, object, text};
+use super::json::{self, answer, number, object, optional, text};
+use super::{Face, servers};
 use crate::problem::Problem;
 
 fn name(condition: Condition) -> &'static str {
@@ -33,8 +33,17 @@ pub(super) async fn ready(State(face): State<Face>) -> Result<Response, Problem>
     let condition = face.node.condition();
     let doing = match condition {
         Condition::Ready => {
-            let value = object([("condition", text(name(condition)))]);
-            return Ok(answer(StatusCode::OK, &value));
+            let here = face.node.standing_here();
+            let mut value = Context::builder()
+                .with("condition", name(condition))
+                .with("server", face.node.name())
+                .with("key", optional(here.key, |key| text(&key.to_string())))
+                .with("standing", optional(here.standing, |one| text(servers::standing_name(one))))
+                .with("shards", json::list(here.shards.iter().map(|shard| number(shard.0))));
+            if let Some(ends_ms) = face.tls.as_ref().and_then(crate::tls::Handle::ends_ms) {
+                value.push("certificateEndsAt", json::time(ends_ms));
+            }
+            return Ok(answer(StatusCode::OK, &Value::Context(value.build())));
         }
         Condition::Full => {
             let detail = "nothing is accepted until there is room".to_owned();
@@ -44,7 +53,9 @@ pub(super) async fn ready(State(face): State<Face>) -> Result<Response, Problem>
         }
         Condition::Starting | Condition::Recovering | Condition::Stopping => name(condition),
     };
-    Err(node::Error::Unavailable { doing }.into())
+    let mut problem = Problem::from(node::Error::Unavailable { doing });
+    problem.detail = format!("{}: {}", problem.detail, face.node.why_not_ready());
+    Err(problem)
 }
 
 /// `GET /v2/status`: 204 if the one partition works.

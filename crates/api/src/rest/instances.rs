@@ -41,12 +41,18 @@ pub(super) async fn list(State(face): State<Face>, uri: Uri) -> Result<Response,
         Some("active") => Some(InstanceState::Active),
         Some("completed") => Some(InstanceState::Completed),
         Some("cancelled") => Some(InstanceState::Cancelled),
+        Some("failed") => Some(InstanceState::Failed),
         Some(other) => {
             let detail = format!("there is no state `{other}`");
-            return Err(Problem::field("state", detail, "ask for active, completed or cancelled"));
+            return Err(Problem::field(
+                "state",
+                detail,
+                "ask for active, completed, cancelled or failed",
+            ));
         }
     };
     let filter = InstanceQuery {
+        shard: None,
         process: query.text("process").map(Into::into),
         version: query.parsed("version")?,
         state,

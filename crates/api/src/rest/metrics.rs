@@ -13,6 +13,8 @@ use node::Condition;
 
 use super::Face;
 use super::json::text_answer;
+use crate::auth::Access;
+use crate::tls::Handle;
 
 const MEDIA: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -42,6 +44,16 @@ pub(super) async fn show(State(face): State<Face>) -> Response {
     let hot = count(&counters.hot_instances);
     metric(&mut out, "pointsman_hot_instances", "gauge", ("Instances in memory.", hot));
     metric(&mut out, "pointsman_ready", "gauge", ("Whether requests are taken.", ready));
+    if let Some(ends_ms) = face.tls.as_ref().and_then(Handle::ends_ms) {
+        let name = "pointsman_certificate_end_timestamp_seconds";
+        let ends = u64::try_from(ends_ms / 1_000).unwrap_or(0);
+        metric(&mut out, name, "gauge", ("When the certificate of the faces ends.", ends));
+    }
+    if let Access::Tokens(tokens) = &face.access {
+        let name = "pointsman_requests_unauthorised_total";
+        let help = "Requests without a token that allows them.";
+        metric(&mut out, name, "counter", (help, tokens.refused()));
+    }
     if let Some(bytes) = resident_bytes() {
         let name = "process_resident_memory_bytes";
         metric(&mut out, name, "gauge", ("Resident memory.", bytes));

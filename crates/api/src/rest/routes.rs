@@ -3,16 +3,20 @@
 //! Boundary: the table only; the same paths stand in `openapi.json`, which a test compares.
 //! Read first: [`table`].
 
+use std::net::SocketAddr;
+
 use axum::Router;
 use axum::http::StatusCode;
-use axum::middleware::from_fn;
-use axum::routing::{MethodRouter, get, post, put};
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodRouter, delete, get, post, put};
 use http::{Method, Uri};
 
 use super::{
-    Face, deployments, documents, guard, health, incidents, instances, messages, metrics, openapi,
-    packages, processes, queues,
+    Face, deployments, documents, guard, health, incidents, instances, locks, messages, metrics,
+    openapi, packages, processes, queues, requests, servers, settings, tokens,
 };
+use crate::auth::Access;
+use crate::auth::roles::{Need, need};
 use crate::problem::{Kind, Problem};
 
 /// Every method and path with its handler.
@@ -40,6 +44,26 @@ pub(super) fn table() -> Vec<(&'static str, &'static str, MethodRouter<Face>)> {
         ("post", "/api/queues/replay", post(queues::replay)),
         ("post", "/api/queues/discard", post(queues::discard)),
         ("post", "/api/messages", post(messages::publish)),
+        ("get", "/api/locks", get(locks::list)),
+        ("post", "/api/locks/{name}/acquire", post(locks::acquire)),
+        ("post", "/api/locks/{name}/release", post(locks::release)),
+        ("post", "/api/locks/{name}/renew", post(locks::renew)),
+        ("delete", "/api/locks/{name}/holder", delete(locks::take_away)),
+        ("post", "/api/requests", post(requests::create)),
+        ("get", "/api/requests", get(requests::list)),
+        ("get", "/api/requests/{key}", get(requests::show)),
+        ("get", "/api/servers", get(servers::list)),
+        ("post", "/api/servers/{name}/drain", post(servers::drain)),
+        ("post", "/api/servers/{name}/serve", post(servers::serve)),
+        ("post", "/api/servers/{name}/standby", post(servers::stand_by)),
+        ("delete", "/api/servers/{name}", delete(servers::remove)),
+        ("get", "/api/settings", get(settings::list)),
+        ("get", "/api/settings/{name}", get(settings::show)),
+        ("put", "/api/settings/{name}", put(settings::set)),
+        ("delete", "/api/settings/{name}", delete(settings::unset)),
+        ("get", "/api/tokens", get(tokens::list)),
+        ("post", "/api/tokens", post(tokens::create)),
+        ("delete", "/api/tokens/{name}", delete(tokens::revoke)),
         ("get", "/health/live", get(health::live)),
         ("get", "/health/ready", get(health::ready)),
         ("get", "/metrics", get(metrics::show)),
@@ -49,16 +73,31 @@ pub(super) fn table() -> Vec<(&'static str, &'static str, MethodRouter<Face>)> {
     ]
 }
 
-/// The router of all handlers, behind the guard against other sites.
-pub(super) fn router(face: Face) -> Router {
-    let routes = table().into_iter();
-    let router =
-        routes.fold(Router::new(), |router, (_, path, handler)| router.route(path, handler));
-    router
-        .fallback(unknown)
-        .method_not_allowed_fallback(not_allowed)
-        .layer(from_fn(guard::check))
-        .with_state(face)
+/// The router of all handlers at `address`. Where callers show tokens, each handler stands behind
+/// the role that its call needs; elsewhere all stand behind the guard against other sites.
+pub(super) fn router(face: Face, address: SocketAddr) -> Router {
+    let mut router = Router::new();
+    for (method, path, handler) in table() {
+        let handler = match &face.access {
+            Access::Everybody => handler,
+            Access::Tokens(tokens) => match need(method, path) {
+                Need::Nothing => handler,
+                Need::Role(role) => {
+                    let state = (tokens.clone(), role);
+                    handler.route_layer(from_fn_with_state(state, guard::authorise))
+                }
+            },
+        };
+        router = router.route(path, handler);
+    }
+    let router = router.fallback(unknown).method_not_allowed_fallback(not_allowed);
+    let router = match &face.access {
+        Access::Tokens(_) => router,
+        Access::Everybody => {
+            router.layer(from_fn_with_state(guard::Names::at(address), guard::check))
+        }
+    };
+    router.with_state(face)
 }
 
 async fn unknown(uri: Uri) -> Problem {

@@ -16,6 +16,7 @@ pub(super) fn state_name(state: InstanceState) -> &'static str {
         InstanceState::Active => "active",
         InstanceState::Completed => "completed",
         InstanceState::Cancelled => "cancelled",
+        InstanceState::Failed => "failed",
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use api::{Exposure, Protection};
 use http_body_util::Full;
 use proto::gateway::{ActivateJobsRequest, StreamActivatedJobsRequest};
 use tonic::Code;
@@ -45,15 +46,29 @@ async fn unknown_addresses_methods_and_sites_are_problems() {
     server.stop().await;
 }
 
-#[tokio::test]
-async fn only_loopback_is_listened_on() {
+#[test]
+fn other_machines_are_listened_to_with_tls_and_tokens_only() {
+    let protected = |tls, tokens| Protection { tls, tokens, exposure: Exposure::Guarded };
     for good in ["127.0.0.1:8080", "127.9.9.9:1", "[::1]:0"] {
-        assert!(api::check_listen(good.parse().unwrap()).is_ok(), "{good}");
+        let address = good.parse().unwrap();
+        assert!(api::check_listen(address, &Protection::default()).is_ok(), "{good}");
     }
     for bad in ["0.0.0.0:8080", "[::]:8080", "192.168.1.1:1"] {
-        let problem = api::check_listen(bad.parse().unwrap()).unwrap_err();
-        assert_eq!(problem.code, "API-007");
-        assert!(problem.detail.contains(bad), "{problem}");
+        let address = bad.parse().unwrap();
+        for (tls, tokens, missing, there) in [
+            (false, false, "`tls.certificate`, `tls.key` and `auth.method = \"tokens\"`", "-"),
+            (true, false, "`auth.method = \"tokens\"`", "tls."),
+            (false, true, "`tls.certificate` and `tls.key`", "auth."),
+        ] {
+            let problem = api::check_listen(address, &protected(tls, tokens)).unwrap_err();
+            assert_eq!(problem.code, "API-007");
+            assert!(problem.detail.contains(bad), "{problem}");
+            assert!(problem.hint.contains(missing), "{}", problem.hint);
+            assert!(!problem.hint.contains(there), "{}", problem.hint);
+        }
+        assert!(api::check_listen(address, &protected(true, true)).is_ok(), "{bad}");
+        let told = Protection { exposure: Exposure::Open, ..Protection::default() };
+        assert!(api::check_listen(address, &told).is_ok(), "{bad}");
     }
 }
 

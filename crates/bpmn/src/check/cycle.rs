@@ -82,6 +82,8 @@ fn passes(element: &Element) -> bool {
         | Kind::IntermediateMessage(_)
         | Kind::Boundary { .. }
         | Kind::ServiceTask(_)
+        | Kind::Lock(_)
+        | Kind::Unlock { .. }
         | Kind::SendTask(_)
         | Kind::ScriptTask(_)
         | Kind::ReceiveTask(_)

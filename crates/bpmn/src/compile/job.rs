@@ -15,6 +15,8 @@ use crate::source::{Node, TaskDefinition, Text};
 
 /// Tries of a job when nothing is said.
 const RETRIES_DEFAULT: i64 = 3;
+/// The prefix of the types of steps that the engine does itself.
+const OWN: &str = "pointsman:";
 /// Header keys that are kept for the engine.
 const RESERVED: &str = "io.camunda.zeebe:";
 
@@ -25,6 +27,7 @@ pub(super) fn job(
     report: &mut Report<'_>,
 ) -> JobSpec {
     let spot = node.spot().moved(definition.at);
+    refuse_own(node, definition, report);
     let job_type = match &definition.job_type {
         Some(text) if !text.is_blank() => expression::feel_or_constant("type", text, spot, report),
         Some(_) | None => {
@@ -39,6 +42,16 @@ pub(super) fn job(
         Some(_) | None => Expression::constant(Value::Number(Number::from(RETRIES_DEFAULT))),
     };
     JobSpec { job_type, retries, headers: headers(node, report) }
+}
+
+/// Refuses a job type with our own prefix: no worker may take it, and it is nothing that we know.
+fn refuse_own(node: &Node<'_>, definition: &TaskDefinition<'_>, report: &mut Report<'_>) {
+    let Some(text) = definition.job_type.as_ref().filter(|text| text.starts_with(OWN)) else {
+        return;
+    };
+    let message = format!("`{}` means nothing at {}", short(text), node.title());
+    let hint = "use `pointsman:lock` or `pointsman:unlock` at a service task, or another prefix";
+    report.error(code::STEP_TYPE, node.spot().moved(text.at), message, hint);
 }
 
 fn retries(node: &Node<'_>, text: &Text<'_>, report: &mut Report<'_>) -> Expression {

@@ -6,7 +6,7 @@
 use feel::Expression;
 
 use crate::code;
-use crate::compile::{expression, job, mapping};
+use crate::compile::{expression, job, lock, mapping};
 use crate::program::{CallActivity, JobSpec, Kind, Script};
 use crate::report::{Report, short};
 use crate::source::{CalledElement, FeelScript, Node, Text};
@@ -14,7 +14,10 @@ use crate::source::{CalledElement, FeelScript, Node, Text};
 /// A service task.
 pub(super) fn service(node: &Node<'_>, report: &mut Report<'_>) -> Kind {
     if let Some(definition) = &node.extensions.task_definition {
-        return Kind::ServiceTask(job::job(node, definition, report));
+        return match lock::act(definition) {
+            Some(act) => lock::lock(node, definition, act, report),
+            None => Kind::ServiceTask(job::job(node, definition, report)),
+        };
     }
     let text = format!("{} has no task definition", node.title());
     let hint = "give it a job type (`zeebe:taskDefinition`), `service:NAME` for a service of a \

@@ -1,4 +1,4 @@
-//! Extension elements of the `zeebe` namespace, attributes of the `pointsman` namespace.
+//! Extension elements of the `zeebe` and `pointsman` namespaces, attributes of the latter.
 //!
 //! Boundary: reads them wherever they stand; whether they fit the element is known to `compile`.
 //! Other namespaces belong to other tools and are passed over.
@@ -9,7 +9,8 @@ use roxmltree::Node as Xml;
 use crate::code;
 use crate::report::{Report, Spot, short};
 use crate::source::{
-    CalledElement, Entry, Extensions, FeelScript, PublishMessage, TaskDefinition, Text,
+    CalledElement, Entry, Extensions, FeelScript, LOGICAL_SERVER, PublishMessage, TaskDefinition,
+    Text,
 };
 use crate::xml::{self, POINTSMAN, ZEEBE};
 
@@ -28,9 +29,31 @@ pub(super) fn read<'a>(
         }
     }
     for group in node.children().filter(|node| xml::is_bpmn(*node, "extensionElements")) {
-        for child in group.children().filter(|node| node.tag_name().namespace() == Some(ZEEBE)) {
-            element(child, id, extensions, report);
+        for child in group.children() {
+            match child.tag_name().namespace() {
+                Some(ZEEBE) => element(child, id, extensions, report),
+                Some(POINTSMAN) => own(child, id, extensions, report),
+                Some(_) | None => {}
+            }
         }
+    }
+}
+
+/// An element of our own namespace.
+fn own<'a>(node: Xml<'a, '_>, id: &str, extensions: &mut Extensions<'a>, report: &mut Report<'_>) {
+    let at = xml::offset(node);
+    let name = node.tag_name().name();
+    if name != "logicalServer" {
+        let message = format!("`pointsman:{}` is not known and is ignored", short(name));
+        let hint = "correct its name or remove it";
+        report.warning(code::EXTENSION_UNKNOWN, Spot::element(at, id), message, hint);
+        return;
+    }
+    let server = xml::attribute(node, "name").unwrap_or_else(|| Text::new("", at));
+    if extensions.logical_server.replace(server).is_some() {
+        let message = format!("`{LOGICAL_SERVER}` stands twice at `{}`", short(id));
+        let spot = Spot::element(at, id);
+        report.error(code::IMPLEMENTATION_AMBIGUOUS, spot, message, "remove one of the two");
     }
 }
 

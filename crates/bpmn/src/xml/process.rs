@@ -30,6 +30,7 @@ pub(super) fn read<'a>(
             id,
             name: xml::filled(node, "name"),
             extensions,
+            lane_servers: Vec::new(),
             nodes: Vec::new(),
             flows: Vec::new(),
         },
@@ -58,8 +59,16 @@ fn next_bpmn<'a, 'input>(children: &mut Children<'a, 'input>) -> Option<Xml<'a, 
 struct Walk<'g, 'a> {
     process: Process<'a>,
     globals: &'g Globals<'a>,
-    /// The innermost lane of each flow node, with its depth.
-    lanes: BTreeMap<Cow<'a, str>, (usize, Text<'a>)>,
+    /// The innermost lane of each flow node.
+    lanes: BTreeMap<Cow<'a, str>, Lane<'a>>,
+}
+
+/// A lane as the flow nodes in it see it.
+struct Lane<'a> {
+    depth: usize,
+    name: Text<'a>,
+    /// Its logical server, or that of the lanes around it.
+    server: Option<Text<'a>>,
 }
 
 impl<'a> Walk<'_, 'a> {
@@ -73,7 +82,7 @@ impl<'a> Walk<'_, 'a> {
         let name = xml.tag_name().name();
         match name {
             "sequenceFlow" => self.flow(xml),
-            "laneSet" => self.lane_set(xml),
+            "laneSet" => self.lane_set(xml, report),
             _ if support::is_passed_over(name) => {}
             _ => return self.node(xml, scope, report),
         }
@@ -104,6 +113,7 @@ impl<'a> Walk<'_, 'a> {
             name: xml::filled(xml, "name"),
             scope,
             lane: None,
+            lane_server: None,
             form,
             default: xml::filled(xml, "default"),
             extensions,
@@ -155,22 +165,40 @@ impl<'a> Walk<'_, 'a> {
     }
 
     /// Notes the lane of each flow node that the lanes inside `lane_set` list.
-    fn lane_set(&mut self, lane_set: Xml<'a, '_>) {
+    fn lane_set(&mut self, lane_set: Xml<'a, '_>, report: &mut Report<'_>) {
         let outer = lane_set.ancestors().count();
-        for listed in lane_set.descendants().filter(|node| xml::is_bpmn(*node, "flowNodeRef")) {
-            let Some(lane) = listed.parent_element() else { continue };
-            let name = xml::filled(lane, "name").unwrap_or_else(|| xml::id(lane));
+        let mut servers: BTreeMap<usize, Option<Text<'a>>> = BTreeMap::new();
+        // Lanes stand before the lanes inside of them.
+        for lane in lane_set.descendants().filter(|node| xml::is_bpmn(*node, "lane")) {
+            let around = lane.parent_element().and_then(|set| set.parent_element());
+            let around =
+                around.and_then(|lane| servers.get(&lane.id().get_usize()).cloned()).flatten();
+            let server = self.lane_server(lane, report).or(around);
             let depth = lane.ancestors().count() - outer;
-            let id = xml::content(listed).value;
-            if self.lanes.get(&id).is_none_or(|(known, _)| *known < depth) {
-                self.lanes.insert(id, (depth, name));
+            for listed in lane.children().filter(|node| xml::is_bpmn(*node, "flowNodeRef")) {
+                let id = xml::content(listed).value;
+                if self.lanes.get(&id).is_none_or(|known| known.depth < depth) {
+                    let name = xml::filled(lane, "name").unwrap_or_else(|| xml::id(lane));
+                    self.lanes.insert(id, Lane { depth, name, server: server.clone() });
+                }
             }
+            servers.insert(lane.id().get_usize(), server);
         }
+    }
+
+    /// The logical server that stands at a lane itself.
+    fn lane_server(&mut self, lane: Xml<'a, '_>, report: &mut Report<'_>) -> Option<Text<'a>> {
+        let mut extensions = Extensions::default();
+        extension::read(lane, &xml::id(lane), &mut extensions, report);
+        self.process.lane_servers.extend(extensions.logical_servers().cloned());
+        extensions.logical_servers().next().map(|name| Text::new(name.trim().to_owned(), name.at))
     }
 
     fn finish(mut self) -> Process<'a> {
         for node in &mut self.process.nodes {
-            node.lane = self.lanes.remove(&*node.id).map(|(_, lane)| lane);
+            let lane = self.lanes.remove(&*node.id);
+            (node.lane, node.lane_server) =
+                lane.map_or((None, None), |lane| (Some(lane.name), lane.server));
         }
         self.process
     }

@@ -6,8 +6,8 @@
 use feel::Str;
 use minicbor::{Decode, Encode};
 
-use crate::command::Caller;
-use crate::ids::{DefinitionKey, EntryKey, InstanceKey};
+use crate::command::{Caller, Origin};
+use crate::ids::{DefinitionKey, InstanceKey};
 
 /// How an instance began.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
@@ -28,9 +28,9 @@ pub struct Started {
     /// Who called it.
     #[n(4)]
     pub caller: Option<Caller>,
-    /// The queue entry to acknowledge at its end.
+    /// What hears of its end.
     #[n(5)]
-    pub origin: Option<EntryKey>,
+    pub origin: Option<Origin>,
     /// The message name that it holds together with `holds_key`.
     #[n(6)]
     #[cbor(with = "crate::value::maybe_text")]

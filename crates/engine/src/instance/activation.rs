@@ -5,21 +5,21 @@
 
 use alloc::vec::Vec;
 
-use bpmn::Kind;
+use bpmn::{ElementIndex, Kind, Program};
 use feel::Str;
 
-use crate::draft::Draft;
 use crate::ids::{DefinitionKey, InstanceKey, JobKey, StepKey};
+use crate::job::Destination;
 use crate::value::Variables;
 
-use super::state::Job;
+use super::state::Instance;
 
 /// A job as its worker sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Activation {
     /// The job.
     pub job: JobKey,
-    /// Its type.
+    /// Its type, without the logical server that it may be bound to.
     pub job_type: Str,
     /// The instance.
     pub instance: InstanceKey,
@@ -47,16 +47,16 @@ pub struct Activation {
     pub variables: Variables,
 }
 
-/// Describes the job of `step` for `worker`.
+/// Describes a job for `worker`, if it is still there.
 pub(crate) fn describe(
-    draft: &Draft<'_, '_>,
-    step: StepKey,
-    job: &Job,
+    state: &Instance,
+    program: &Program,
+    job: JobKey,
     worker: Str,
     deadline_ms: i64,
-) -> Activation {
-    let state = &*draft.state;
-    let element = draft.element(state.steps.get(&step).map_or(0, |step| step.element));
+) -> Option<Activation> {
+    let (step, job) = state.job(job)?;
+    let element = program.element(ElementIndex(state.steps.get(&step)?.element));
     let headers = match &element.kind {
         Kind::ServiceTask(job)
         | Kind::SendTask(bpmn::SendSpec::Job(job))
@@ -65,9 +65,13 @@ pub(crate) fn describe(
         | Kind::ScriptTask(bpmn::Script::Job(job)) => job.headers.clone(),
         _ => Vec::new(),
     };
-    Activation {
+    let job_type = match Destination::parse(&job.job_type) {
+        Destination { server: None, .. } => job.job_type.clone(),
+        Destination { job_type, .. } => job_type.into(),
+    };
+    Some(Activation {
         job: job.key,
-        job_type: job.job_type.clone(),
+        job_type,
         instance: state.key,
         process: state.process.clone(),
         version: state.version,
@@ -80,5 +84,5 @@ pub(crate) fn describe(
         failures: job.failures,
         deadline_ms,
         variables: super::variables::visible(state, step),
-    }
+    })
 }

@@ -6,12 +6,14 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 use crate::event::{Event, ReadyCause, Started};
 use crate::ids::{KeyCursor, StepKey};
 
 use super::state::{
-    Incident, Instance, Job, JobState, Status, Step, StepPhase, Subscription, Timer, Wait,
+    HeldLock, Incident, Instance, Job, JobState, LockWait, Status, Step, StepPhase, Subscription,
+    Timer, Wait,
 };
 
 /// The instance that an [`Event::InstanceStarted`] begins.
@@ -34,6 +36,8 @@ pub fn begin(started: &Started) -> Instance {
         started_ms: started.at_ms,
         incidents: 0,
         audited: 0,
+        locks: Vec::new(),
+        failed_servers: Vec::new(),
         owners: BTreeMap::new(),
     };
     let mut root = Step::new(0, None);
@@ -77,6 +81,14 @@ pub fn apply(state: &mut Instance, event: &Event) {
         | Event::ChildCalled { .. }
         | Event::ChildStarted { .. }
         | Event::ChildEnded { .. } => apply_wait(state, event),
+        Event::LockRequested { .. }
+        | Event::LockGranted { .. }
+        | Event::LockTimedOut { .. }
+        | Event::LockWithdrawn { .. }
+        | Event::LockReleased { .. }
+        | Event::LockLost { .. } => apply_lock(state, event),
+        Event::ServerFailed { server } => state.failed_servers.push(server.clone()),
+        Event::StepFailed { step, .. } => apply_failure(state, *step),
         Event::BlockTaken { block } => state.keys = KeyCursor { block: *block, next: 0 },
         Event::TurnEnded { next, run, run_until_ms } => {
             state.keys.next = *next;
@@ -85,6 +97,7 @@ pub fn apply(state: &mut Instance, event: &Event) {
         }
         Event::InstanceCompleted => finish(state, Status::Completed),
         Event::InstanceCancelled => finish(state, Status::Cancelled),
+        Event::InstanceFailed { .. } => finish(state, Status::Failed),
     }
 }
 
@@ -92,6 +105,7 @@ fn finish(state: &mut Instance, status: Status) {
     state.status = status;
     state.steps.clear();
     state.owners.clear();
+    state.locks.clear();
     state.incidents = 0;
 }
 
@@ -312,5 +326,50 @@ fn apply_wait(state: &mut Instance, event: &Event) {
             }
         }
         _ => {}
+    }
+}
+
+fn apply_lock(state: &mut Instance, event: &Event) {
+    match event {
+        Event::LockRequested { step, name, deadline_ms } => {
+            if let Some(step) = state.steps.get_mut(step) {
+                let (name, deadline_ms) = (name.clone(), *deadline_ms);
+                step.wait = Wait::Lock(LockWait { name, deadline_ms, timed_out: false });
+            }
+        }
+        Event::LockGranted { step, name, fence } => {
+            let held = HeldLock { name: name.clone(), step: *step, fence: *fence, lost: false };
+            state.locks.push(held);
+            if let Some(step) = state.steps.get_mut(step) {
+                step.wait = Wait::Nothing;
+            }
+        }
+        Event::LockTimedOut { step } => {
+            if let Some(Step { wait: Wait::Lock(wait), .. }) = state.steps.get_mut(step) {
+                wait.timed_out = true;
+            }
+        }
+        Event::LockWithdrawn { step } => {
+            if let Some(step) = state.steps.get_mut(step) {
+                step.wait = Wait::Nothing;
+            }
+        }
+        Event::LockReleased { name, acquired_by, .. } => {
+            state.locks.retain(|held| (&held.name, &held.step) != (name, acquired_by));
+        }
+        Event::LockLost { name, fence } => {
+            for held in &mut state.locks {
+                held.lost |= held.name == *name && held.fence == *fence;
+            }
+        }
+        _ => {}
+    }
+}
+
+fn apply_failure(state: &mut Instance, step: StepKey) {
+    let mut at = Some(step);
+    while let Some(step) = at.and_then(|key| state.steps.get_mut(&key)) {
+        step.failing = true;
+        at = step.scope;
     }
 }

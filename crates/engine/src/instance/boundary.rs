@@ -2,14 +2,15 @@
 //!
 //! Boundary: opening and closing what they wait for is in `subscription`.
 //! Invariants: BND-1 an error goes to the nearest scope that catches it; at one activity an equal
-//! code comes before a catch-all (BPMN 2.0, 10.5.4; R32).
+//! code comes before a catch-all (BPMN 2.0, 10.5.4; R32). BND-2 what occurs at an activity is one
+//! of its boundary events.
 //! Read first: [`throw`], then [`occur`].   Tests: tests/scenarios/boundary/
 
 use bpmn::{Catch, ElementIndex, Kind};
 use feel::Context;
 
 use crate::command::Caller;
-use crate::draft::Draft;
+use crate::draft::{Draft, invariant};
 use crate::effect::{Effect, Report};
 use crate::event::Event;
 use crate::ids::StepKey;
@@ -84,7 +85,10 @@ pub(crate) fn occur(
     boundary: ElementIndex,
     variables: &Context,
 ) {
-    let Kind::Boundary { interrupting, .. } = draft.program.element(boundary).kind else { return };
+    let Kind::Boundary { interrupting, .. } = draft.program.element(boundary).kind else {
+        invariant!(draft, false, "BND-2: element {} occurs, but is no boundary event", boundary.0);
+        return;
+    };
     let Some(scope) = draft.step(step).and_then(|step| step.scope) else { return };
     let event = scope::activate(draft, scope, boundary);
     if !variables.is_empty() {

@@ -22,7 +22,7 @@ use crate::value::from_context;
 
 use super::activation::Activation;
 use super::state::{Instance, Status, Step, StepPhase, Wait};
-use super::{apply, element, end, incident, job, scope, subscription, variables};
+use super::{apply, element, end, failure, incident, job, scope, subscription, variables};
 
 /// What a decision brought about.
 #[derive(Debug, Clone, PartialEq)]
@@ -163,6 +163,14 @@ fn perform(draft: &mut Draft<'_, '_>, command: Command) -> Result<Option<Activat
         Command::LeaveUncaught { step, code, message } => {
             incident::leave_uncaught(draft, step, &code, &message)?;
         }
+        Command::FailCall { step, child, server } => {
+            failure::fail_call(draft, step, child, &server)?;
+        }
+        Command::FailForServer { server } => failure::for_server(draft, &server)?,
+        Command::Quarantine { reason } => incident::quarantine(draft, &reason)?,
+        Command::TakeLock { step, name, fence } => element::lock::take(draft, step, &name, fence)?,
+        Command::TimeOutLock { step, name } => element::lock::time_out(draft, step, &name)?,
+        Command::LoseLock { name, fence } => element::lock::lose(draft, &name, fence)?,
         Command::ResolveIncident { incident } => incident::resolve(draft, incident)?,
         Command::SetVariables { step, variables, reach } => {
             variables::set(draft, step, &variables, reach)?;
@@ -211,7 +219,7 @@ fn finish(mut draft: Draft<'_, '_>, activation: Option<Activation>) -> Decision 
     let mut entered = 0;
     let mut deferred = false;
     while let Some(work) = draft.work.pop_front() {
-        if draft.state.status != Status::Active {
+        if draft.state.status != Status::Active || draft.doubt.is_some() {
             break;
         }
         match work {
@@ -230,6 +238,10 @@ fn finish(mut draft: Draft<'_, '_>, activation: Option<Activation>) -> Decision 
             Work::Settle(step) => scope::settle(&mut draft, step),
         }
     }
+    if let Some(what) = draft.doubt.take() {
+        // What was decided so far stands; a second doubt adds nothing.
+        let _known = incident::quarantine(&mut draft, &what);
+    }
     let next = draft.keys.next;
     let run = draft.run;
     let run_until_ms = if deferred { i64::MAX } else { draft.stamp.now_ms };
@@ -237,4 +249,48 @@ fn finish(mut draft: Draft<'_, '_>, activation: Option<Activation>) -> Decision 
         draft.record(Event::TurnEnded { next, run, run_until_ms });
     }
     Decision { events: draft.events, effects: draft.effects, activation }
+}
+
+#[cfg(test)]
+mod tests {
+    use feel::Context;
+
+    use super::*;
+    use crate::ids::{Blocks, ShardId};
+    use crate::limits::Limits;
+
+    /// Shows DRF-2 where tests would panic: in production, where a doubt is only noted.
+    #[test]
+    fn a_doubt_stops_the_decision_and_quarantines_the_instance() {
+        let program = bpmn::read_text("start s -> a\n task a -> b type=a\n task b type=b");
+        let program = program.expect("a model");
+        let rules = Rules { definition: DefinitionKey(1), version: 1, optimize_locally: true };
+        let limits = Limits::default();
+        let mut blocks = Blocks::new(ShardId(1), 1);
+        let key = InstanceKey(blocks.take().first());
+        let command = Start {
+            element: None,
+            variables: Context::default(),
+            caller: None,
+            origin: None,
+            holds: None,
+            business_key: None,
+        };
+        let mut stamp = Stamp { now_ms: 0, limits: &limits, blocks: &mut blocks };
+        let (mut state, first) =
+            start(key, &program, &rules, command, &mut stamp).expect("it starts");
+        let job = first.effects.iter().find_map(|effect| match effect {
+            Effect::OfferJob { job, .. } => Some(*job),
+            _ => None,
+        });
+        let mut draft = Draft::new(&mut state, &program, &rules, &mut stamp);
+        job::complete(&mut draft, job.expect("a job"), &Context::default()).expect("a job");
+        draft.doubt = Some("JOB-3: for a test".into());
+        let decision = finish(draft, None);
+        assert!(state.is_quarantined());
+        let entered = |event: &Event| matches!(event, Event::StepEntered { .. });
+        assert!(!decision.events.iter().any(entered), "{:?}", decision.events);
+        let opened = |effect: &Effect| matches!(effect, Effect::OpenIncident { .. });
+        assert!(decision.effects.iter().any(opened));
+    }
 }

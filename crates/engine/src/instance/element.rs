@@ -7,6 +7,7 @@
 pub(crate) mod call;
 mod event;
 mod gateway;
+pub(crate) mod lock;
 mod service_task;
 mod sub_process;
 mod task;
@@ -52,6 +53,8 @@ pub(crate) fn enter(draft: &mut Draft<'_, '_>, step: StepKey) {
         Kind::Task | Kind::ManualTask => task::pass(draft, step),
         Kind::ExclusiveGateway { default } => gateway::choose(draft, step, element, *default),
         Kind::ServiceTask(job) => service_task::enter(draft, step, job),
+        Kind::Lock(spec) => lock::enter(draft, step, spec),
+        Kind::Unlock { name } => lock::unlock(draft, step, name),
         Kind::ScriptTask(script) => task::script(draft, step, script),
         Kind::SendTask(send) | Kind::IntermediateMessage(send) | Kind::EndMessage(send) => {
             match send {

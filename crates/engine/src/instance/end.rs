@@ -14,14 +14,16 @@ use crate::event::Event;
 use crate::ids::StepKey;
 use crate::value::to_context;
 
+use super::element::lock;
 use super::state::{StepPhase, Wait};
-use super::{flow, incident, job, subscription, variables};
+use super::{failure, flow, incident, job, subscription, variables};
 
 /// How an instance ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
     Completed,
     Cancelled,
+    Failed,
 }
 
 /// Leaves a step normally, along all its outgoing flows.
@@ -118,6 +120,10 @@ fn release(draft: &mut Draft<'_, '_>, key: StepKey) {
             let child = *child;
             draft.effect(Effect::CancelChild { child });
         }
+        Wait::Lock(wait) => {
+            let wait = wait.clone();
+            lock::withdraw(draft, key, wait);
+        }
         Wait::Nothing | Wait::Children | Wait::Call => {}
     }
     subscription::close(draft, key);
@@ -131,6 +137,7 @@ fn release(draft: &mut Draft<'_, '_>, key: StepKey) {
 pub(crate) fn finish(draft: &mut Draft<'_, '_>, ending: Ending) {
     let root = draft.state.root();
     release(draft, root);
+    lock::release_all(draft);
     let variables = draft.step(root).map(|step| to_context(&step.variables)).unwrap_or_default();
     let holds = draft.state.holds_name.clone().zip(draft.state.holds_key.clone());
     let (origin, caller, child) = (draft.state.origin, draft.state.caller, draft.state.key);
@@ -144,6 +151,11 @@ pub(crate) fn finish(draft: &mut Draft<'_, '_>, ending: Ending) {
             }
         }
         Ending::Cancelled => draft.record(Event::InstanceCancelled),
+        Ending::Failed => {
+            let told = failure::report(draft);
+            draft.record(Event::InstanceFailed { reason: failure::reason(draft) });
+            report(draft, caller, told);
+        }
     }
     let completed = ending == Ending::Completed;
     draft.effect(Effect::End { completed, variables, origin, holds });

@@ -14,7 +14,7 @@ use crate::event::{Event, IncidentKind, ReadyCause};
 use crate::ids::{IncidentKey, StepKey};
 use crate::rejection::Rejection;
 
-use super::state::{JobState, StepPhase, Wait};
+use super::state::{JobState, Status, StepPhase, Wait};
 use super::subscription::Trouble;
 
 /// The most bytes of a message that an incident keeps.
@@ -42,6 +42,22 @@ pub(crate) fn trouble(draft: &mut Draft<'_, '_>, step: StepKey, trouble: &Troubl
     raise(draft, step, trouble.kind, &trouble.message);
 }
 
+/// Stops the instance: at its root, whatever else was wrong there.
+pub(crate) fn quarantine(draft: &mut Draft<'_, '_>, reason: &str) -> Result<(), Rejection> {
+    if draft.state.is_quarantined() || draft.state.status != Status::Active {
+        return Err(Rejection::Stale);
+    }
+    let root = draft.state.root();
+    let other = draft.step(root).and_then(|root| root.incident.as_ref()).map(|open| open.key);
+    if let Some(incident) = other {
+        draft.record(Event::IncidentResolved { incident });
+        draft.effect(Effect::CloseIncident { incident });
+    }
+    raise(draft, root, IncidentKind::Invariant, reason);
+    draft.halted = true;
+    Ok(())
+}
+
 /// Nobody catches the error that `step` threw.
 pub(crate) fn uncaught(draft: &mut Draft<'_, '_>, step: StepKey, code: &str, message: &str) {
     let Some(element) = draft.step(step).map(|step| step.element) else { return };
@@ -64,7 +80,11 @@ pub(crate) fn leave_uncaught(
     let found = draft.step(step).ok_or(Rejection::StepGone(step))?;
     let asked = match &found.wait {
         Wait::Job(job) => job.state == JobState::Failed,
-        Wait::Nothing => matches!(draft.element(found.element).kind, Kind::EndError { .. }),
+        Wait::Lock(wait) => wait.timed_out,
+        Wait::Nothing => {
+            let kind = &draft.element(found.element).kind;
+            matches!(kind, Kind::EndError { .. } | Kind::Unlock { .. })
+        }
         Wait::Children | Wait::Call | Wait::Child(_) => false,
     };
     if !asked || found.incident.is_some() || found.phase != StepPhase::Active {
@@ -89,6 +109,7 @@ pub(crate) fn resolve(draft: &mut Draft<'_, '_>, key: IncidentKey) -> Result<(),
         }
         _ => None,
     };
+    let waits_for_lock = matches!(found.wait, Wait::Lock(_));
     let waits_for_children = found.wait == Wait::Children && found.phase == StepPhase::Active;
     let kind = incident.kind;
     let leaves = found.wait == Wait::Nothing && found.phase == StepPhase::Active;
@@ -97,6 +118,12 @@ pub(crate) fn resolve(draft: &mut Draft<'_, '_>, key: IncidentKey) -> Result<(),
     if let Some((job, job_type)) = job {
         draft.record(Event::JobReadied { job, cause: ReadyCause::IncidentResolved });
         draft.effect(Effect::OfferJob { job, job_type });
+    } else if kind == IncidentKind::Invariant {
+        draft.halted = false;
+        super::decide::resume(draft);
+        draft.work.push_back(Work::Settle(step));
+    } else if waits_for_lock {
+        super::element::lock::retry(draft, step);
     } else if waits_for_children {
         draft.work.push_back(Work::Settle(step));
     } else if kind == IncidentKind::StepLimit {

@@ -3,13 +3,14 @@
 //! Boundary: who works them and how leases are watched is `node`'s business.
 //! Invariants: JOB-1 a job has at most one holder. JOB-2 completing a job whose lease ran out is
 //! accepted as long as the job is still there: the first completion wins, later ones find it gone.
+//! JOB-3 a step has one job at most.
 //! Read first: [`create`], then [`lease`].   Tests: tests/scenarios/jobs/
 
 use alloc::string::ToString;
 
 use feel::{Context, Str};
 
-use crate::draft::Draft;
+use crate::draft::{Draft, invariant};
 use crate::effect::Effect;
 use crate::event::{Event, IncidentKind, ReadyCause};
 use crate::ids::{JobKey, StepKey};
@@ -30,6 +31,8 @@ pub(crate) struct Failure {
 
 /// Creates the job of a step and offers it.
 pub(crate) fn create(draft: &mut Draft<'_, '_>, step: StepKey, job_type: Str, retries: i32) {
+    let is_free = draft.step(step).is_some_and(|step| step.wait == Wait::Nothing);
+    invariant!(draft, is_free, "JOB-3: {step} waits for something else already");
     let job = JobKey(draft.key());
     draft.record(Event::JobCreated { step, job, job_type: job_type.clone(), retries });
     draft.effect(Effect::OfferJob { job, job_type });
@@ -42,12 +45,14 @@ pub(crate) fn lease(
     worker: Str,
     deadline_ms: i64,
 ) -> Result<Activation, Rejection> {
-    let (step, job) = draft.state.job(key).ok_or(Rejection::JobGone(key))?;
+    let (_, job) = draft.state.job(key).ok_or(Rejection::JobGone(key))?;
     if job.state != JobState::Ready {
         return Err(Rejection::Stale);
     }
     let job_type = job.job_type.clone();
-    let activation = activation::describe(draft, step, job, worker.clone(), deadline_ms);
+    let (state, program) = (&*draft.state, draft.program);
+    let activation = activation::describe(state, program, key, worker.clone(), deadline_ms)
+        .ok_or(Rejection::JobGone(key))?;
     draft.record(Event::JobLeased { job: key, worker, deadline_ms });
     draft.effect(Effect::KeepLease { job: key, job_type, deadline_ms });
     Ok(activation)

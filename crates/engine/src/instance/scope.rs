@@ -9,11 +9,11 @@ use alloc::vec::Vec;
 
 use bpmn::ElementIndex;
 
-use crate::draft::{Draft, Work};
+use crate::draft::{Draft, Work, invariant};
 use crate::event::{Event, IncidentKind};
 use crate::ids::StepKey;
 
-use super::{end, incident};
+use super::{end, failure, incident};
 
 /// Activates an element inside `scope`; it is entered later in the turn, or in the next.
 pub(crate) fn activate(
@@ -21,6 +21,8 @@ pub(crate) fn activate(
     scope: StepKey,
     element: ElementIndex,
 ) -> StepKey {
+    let exists = draft.step(scope).is_some();
+    invariant!(draft, exists, "INS-1: {scope} is gone, and element {} begins in it", element.0);
     let step = StepKey(draft.key());
     draft.record(Event::StepActivated { step, element: element.0, scope });
     draft.work.push_back(Work::Enter(step));
@@ -30,7 +32,13 @@ pub(crate) fn activate(
 /// Completes a scope that has nothing left to do.
 pub(crate) fn settle(draft: &mut Draft<'_, '_>, scope: StepKey) {
     let Some(step) = draft.step(scope) else { return };
-    if step.children > 0 || step.incident.is_some() {
+    if step.children > 0 {
+        return;
+    }
+    if step.failing {
+        return failure::settle(draft, scope);
+    }
+    if step.incident.is_some() {
         return;
     }
     if step.arrivals.is_empty() {

@@ -13,9 +13,9 @@ use alloc::vec::Vec;
 use feel::Str;
 use minicbor::{Decode, Encode};
 
-use crate::command::Caller;
+use crate::command::{Caller, Origin};
 use crate::event::{IncidentKind, Repeat};
-use crate::ids::{DefinitionKey, EntryKey, IncidentKey, InstanceKey, JobKey, KeyCursor, StepKey};
+use crate::ids::{DefinitionKey, IncidentKey, InstanceKey, JobKey, KeyCursor, StepKey};
 use crate::value::Variables;
 
 /// One run of one process version.
@@ -43,9 +43,9 @@ pub struct Instance {
     /// Who called it.
     #[n(6)]
     pub caller: Option<Caller>,
-    /// The queue entry to acknowledge at its end.
+    /// What hears of its end.
     #[n(7)]
-    pub origin: Option<EntryKey>,
+    pub origin: Option<Origin>,
     /// The message name that it holds together with `holds_key`.
     #[n(8)]
     #[cbor(with = "crate::value::maybe_text")]
@@ -74,6 +74,14 @@ pub struct Instance {
     /// their turn. Milliseconds since 1970 UTC.
     #[n(15)]
     pub run_until_ms: i64,
+    /// Locks that it holds, in the order in which they were granted.
+    #[n(16)]
+    #[cbor(default)]
+    pub locks: Vec<HeldLock>,
+    /// The servers, each named by one life, that it failed for (FLR-1).
+    #[n(17)]
+    #[cbor(default, with = "crate::value::texts")]
+    pub failed_servers: Vec<Str>,
     /// The step of each job, timer and incident; derived, not stored.
     #[cbor(skip)]
     pub owners: BTreeMap<u64, StepKey>,
@@ -92,6 +100,9 @@ pub enum Status {
     /// It was cancelled.
     #[n(2)]
     Cancelled,
+    /// It failed with a server that died, and its model did not catch that.
+    #[n(3)]
+    Failed,
 }
 
 /// One element as executed.
@@ -128,6 +139,10 @@ pub struct Step {
     /// Arrivals kept at joining gateways directly inside: `(gateway, flow, number)`.
     #[n(9)]
     pub arrivals: Vec<(u32, u32, u32)>,
+    /// Whether something inside failed and nothing caught it: it ends without going on.
+    #[n(10)]
+    #[cbor(default)]
+    pub failing: bool,
 }
 
 /// How far a step is.
@@ -160,6 +175,42 @@ pub enum Wait {
     /// A called process that runs.
     #[n(4)]
     Child(#[n(0)] InstanceKey),
+    /// A named lock.
+    #[n(5)]
+    Lock(#[n(0)] LockWait),
+}
+
+/// A lock that a step asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct LockWait {
+    /// Its name.
+    #[n(0)]
+    #[cbor(with = "crate::value::text")]
+    pub name: Str,
+    /// When the step gives up, milliseconds since 1970 UTC; none: never.
+    #[n(1)]
+    pub deadline_ms: Option<i64>,
+    /// Whether it gave up: an error was thrown, which nothing has caught yet.
+    #[n(2)]
+    pub timed_out: bool,
+}
+
+/// A lock that an instance holds.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct HeldLock {
+    /// Its name.
+    #[n(0)]
+    #[cbor(with = "crate::value::text")]
+    pub name: Str,
+    /// The step that acquired it; it was left since.
+    #[n(1)]
+    pub step: StepKey,
+    /// The fencing number.
+    #[n(2)]
+    pub fence: u64,
+    /// Whether it was taken away: the fencing number is void.
+    #[n(3)]
+    pub lost: bool,
 }
 
 /// A durable unit of work.
@@ -273,6 +324,16 @@ impl Instance {
         self.caller.map_or(0, |caller| caller.depth)
     }
 
+    /// Whether a broken assumption of the engine stopped it: what comes in is noted, but no step is
+    /// entered until a person says so.
+    #[must_use]
+    pub fn is_quarantined(&self) -> bool {
+        self.incidents > 0
+            && self.steps.get(&self.root()).is_some_and(|root| {
+                root.incident.as_ref().is_some_and(|open| open.kind == IncidentKind::Invariant)
+            })
+    }
+
     /// The step and its job, if the job is still there.
     #[must_use]
     pub fn job(&self, job: JobKey) -> Option<(StepKey, &Job)> {
@@ -331,6 +392,7 @@ impl Step {
             incident: None,
             children: 0,
             arrivals: Vec::new(),
+            failing: false,
         }
     }
 }

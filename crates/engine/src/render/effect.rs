@@ -46,6 +46,9 @@ pub(super) fn line(log: &Log, effect: &Effect, program: &Program, names: &dyn Na
             format!("publish document {document_type} {}", json(content))
         }
         Effect::CancelChild { child } => format!("cancel {}", names.instance(*child)),
+        Effect::FailChild { child, server } => {
+            format!("let {} fail: server {server} died", names.instance(*child))
+        }
         Effect::OpenIncident { incident, kind, .. } => {
             format!("list incident {} {}", names.incident(*incident), kind.name())
         }
@@ -53,6 +56,12 @@ pub(super) fn line(log: &Log, effect: &Effect, program: &Program, names: &dyn Na
             format!("take incident {} off the list", names.incident(*incident))
         }
         Effect::ClaimBlock { block } => format!("claim block {}", block.first()),
+        Effect::AcquireLock { step, name, .. } => {
+            format!("acquire lock {name} for {}", log.step(*step, names))
+        }
+        Effect::ReleaseLock { name, step } => {
+            format!("release lock {name} of {}", log.step(*step, names))
+        }
         Effect::StartChild { .. }
         | Effect::ReportToCaller { .. }
         | Effect::ReportUncaught { .. } => call_line(effect, names),
@@ -85,6 +94,9 @@ fn call_line(effect: &Effect, names: &dyn Names) -> String {
         }
         Effect::ReportToCaller { caller, report: Report::Completed { variables, .. } } => {
             format!("tell {} completed {}", names.instance(caller.instance), json(variables))
+        }
+        Effect::ReportToCaller { caller, report: Report::Failed { server, .. } } => {
+            format!("tell {} failed with server {server}", names.instance(caller.instance))
         }
         Effect::ReportToCaller { caller, report: Report::Error { code, .. } } => {
             format!("tell {} error {code}", names.instance(caller.instance))

@@ -13,6 +13,7 @@ use feel::{Context, Str};
 use crate::command::{Caller, CancelledBy, Command, Start};
 use crate::effect::{Effect, Report};
 use crate::ids::{InstanceKey, StepKey};
+use crate::lock::{self, Party};
 use crate::message;
 use crate::rejection::Rejection;
 
@@ -38,6 +39,7 @@ impl World {
                 match pending {
                     Pending::Instance(key, effect) => self.carry(key, effect),
                     Pending::Bucket(at, effect) => self.carry_bucket(at, effect),
+                    Pending::Lock(name, effect) => self.carry_lock(&name, effect),
                 }
             }
             verify::rows(self);
@@ -110,12 +112,27 @@ impl World {
             Effect::StartChild { .. }
             | Effect::ReportToCaller { .. }
             | Effect::ReportUncaught { .. }
+            | Effect::AcquireLock { .. }
                 if !self.answers => {}
             Effect::StartChild { step, process, version_tag, variables, .. } => {
                 self.start_child(key, Call { step, process, version_tag, variables });
             }
+            Effect::AcquireLock { step, name, deadline_ms } => {
+                let party = Party::Step { instance: key, step };
+                let command = lock::Command::Acquire { party, deadline_ms, lease_until_ms: None };
+                // Only clients are refused.
+                let _accepted = self.tell_lock(&name, &command);
+            }
+            Effect::ReleaseLock { name, step } => {
+                let command = lock::Command::Release { party: Party::Step { instance: key, step } };
+                // An operator may have taken it away, and its wake-up may have been first.
+                let _void = self.tell_lock(&name, &command);
+            }
             Effect::CancelChild { child } => {
                 self.try_tell(child, Command::Cancel { by: CancelledBy::Caller });
+            }
+            Effect::FailChild { child, server } => {
+                self.try_tell(child, Command::FailForServer { server });
             }
             Effect::ReportToCaller { caller, report } => self.report(caller, report),
             Effect::ReportUncaught { thrower, code, message } => {
@@ -135,6 +152,7 @@ impl World {
             Report::Completed { child, variables } => {
                 Command::CompleteChild { step, child, variables }
             }
+            Report::Failed { child, server } => Command::FailCall { step, child, server },
             Report::Error { child, thrower, code, message, variables } => {
                 Command::CatchChildError { step, child, thrower, code, message, variables }
             }

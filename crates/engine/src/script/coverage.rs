@@ -9,12 +9,13 @@ use alloc::vec::Vec;
 use crate::command::Command;
 use crate::ids::{JobKey, StepKey};
 use crate::instance::{Decision, Instance, JobState, Status, StepPhase, Wait};
+use crate::lock::{self, Lock, Owner};
 use crate::rejection::Rejection;
 
 /// A command met a state.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seen {
-    /// What the state is of: `job` or `step`.
+    /// What the state is of: `job`, `step` or `lock`.
     pub subject: &'static str,
     /// The state.
     pub state: &'static str,
@@ -38,6 +39,35 @@ enum Key {
     Step(StepKey),
 }
 
+/// A command to a lock, with how the lock stands to whoever is meant by it before and after.
+pub(super) fn lock(
+    before: &Lock,
+    command: &lock::Command,
+    after: &Lock,
+    result: &Result<lock::Decision, Rejection>,
+) -> Seen {
+    let (name, meant) = match command {
+        lock::Command::Acquire { party, .. } => ("Acquire", Some(party.owner())),
+        lock::Command::Release { party } => ("Release", Some(party.owner())),
+        lock::Command::ReleaseHolder { .. } => ("ReleaseHolder", None),
+        lock::Command::Renew { session, .. } => ("Renew", Some(Owner::Client(session.clone()))),
+        lock::Command::Expire => ("Expire", None),
+        lock::Command::Forget { instance } => ("Forget", Some(Owner::Instance(*instance))),
+    };
+    let state = |lock: &Lock| match &lock.holder {
+        None => "free",
+        Some(_) if meant.is_none() => "held",
+        Some(holder) if Some(&holder.owner) == meant.as_ref() => "held by it",
+        Some(_) if lock.waiting.iter().any(|w| Some(w.party.owner()) == meant) => "it waits",
+        Some(_) => "held by another",
+    };
+    let outcome = match result {
+        Ok(_) => state(after),
+        Err(rejection) => rejection_name(rejection),
+    };
+    Seen { subject: "lock", state: state(before), command: name, outcome: outcome.to_string() }
+}
+
 /// The job and step that a command is about, with their states before it.
 pub(super) fn subjects(state: &Instance, command: &Command) -> Vec<Subject> {
     let name = name_of(command);
@@ -58,8 +88,15 @@ pub(super) fn subjects(state: &Instance, command: &Command) -> Vec<Subject> {
         | Command::CompleteChild { step, .. }
         | Command::CatchChildError { step, .. }
         | Command::LeaveUncaught { step, .. }
+        | Command::FailCall { step, .. }
+        | Command::TakeLock { step, .. }
+        | Command::TimeOutLock { step, .. }
         | Command::SetVariables { step, .. } => Some(Key::Step(*step)),
-        Command::Cancel { .. } | Command::Continue => Some(Key::Step(state.root())),
+        Command::FailForServer { .. }
+        | Command::Quarantine { .. }
+        | Command::LoseLock { .. }
+        | Command::Cancel { .. }
+        | Command::Continue => Some(Key::Step(state.root())),
     };
     key.map(|key| Subject { key, state: state_of(state, key), command: name }).into_iter().collect()
 }
@@ -118,6 +155,9 @@ fn state_of(state: &Instance, key: Key) -> &'static str {
                 (Wait::Nothing, _, false) if !has_own(step) => "error thrown",
                 (Wait::Nothing, _, true) => "incident",
                 (Wait::Nothing, ..) => "event",
+                (Wait::Lock(wait), _, true) if wait.timed_out => "incident",
+                (Wait::Lock(wait), ..) if wait.timed_out => "error thrown",
+                (Wait::Lock(_), ..) => "lock",
                 (Wait::Job(_), ..) => "job",
                 (Wait::Children, _, true) if step.scope.is_none() => "process, incident",
                 (Wait::Children, _, true) => "scope, incident",
@@ -152,6 +192,12 @@ fn name_of(command: &Command) -> &'static str {
         Command::CompleteChild { .. } => "CompleteChild",
         Command::CatchChildError { .. } => "CatchChildError",
         Command::LeaveUncaught { .. } => "LeaveUncaught",
+        Command::FailCall { .. } => "FailCall",
+        Command::FailForServer { .. } => "FailForServer",
+        Command::Quarantine { .. } => "Quarantine",
+        Command::TakeLock { .. } => "TakeLock",
+        Command::TimeOutLock { .. } => "TimeOutLock",
+        Command::LoseLock { .. } => "LoseLock",
         Command::ResolveIncident { .. } => "ResolveIncident",
         Command::SetVariables { .. } => "SetVariables",
         Command::Cancel { .. } => "Cancel",
@@ -172,6 +218,8 @@ fn rejection_name(rejection: &Rejection) -> &'static str {
         Rejection::Stale => "Stale",
         Rejection::NoStart { .. } => "NoStart",
         Rejection::Duplicate => "Duplicate",
+        Rejection::LockNotHeld { .. } => "LockNotHeld",
+        Rejection::LockPassedOn { .. } => "LockPassedOn",
         Rejection::Invalid { .. } => "Invalid",
     }
 }

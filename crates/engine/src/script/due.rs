@@ -12,8 +12,8 @@ use feel::{Context, Environment, NoVariables, Str};
 use crate::command::{Command, Start};
 use crate::event::Repeat;
 use crate::ids::{InstanceKey, JobKey};
-use crate::message;
 use crate::time;
+use crate::{lock, message};
 
 use super::world::World;
 
@@ -33,6 +33,7 @@ enum Due {
     Timer(InstanceKey, u64),
     Lease(InstanceKey, JobKey),
     Expiry(Str, Str),
+    LockExpiry(Str),
     Schedule(usize),
 }
 
@@ -75,9 +76,12 @@ impl World {
         });
         let expiry = self.rows.expiries.iter().next();
         let expiry = expiry.map(|(due, name, key)| (*due, Due::Expiry(name.clone(), key.clone())));
+        let lock = self.rows.lock_expiries.iter().next();
+        let lock = lock.map(|(due, name)| (*due, Due::LockExpiry(name.clone())));
         let schedules = self.rows.schedules.iter().enumerate();
         let schedules = schedules.map(|(at, schedule)| (schedule.due_ms, Due::Schedule(at)));
-        timer.into_iter().chain(leases).chain(expiry).chain(schedules).min_by_key(|(due, _)| *due)
+        let expiries = expiry.into_iter().chain(lock);
+        timer.into_iter().chain(leases).chain(expiries).chain(schedules).min_by_key(|(due, _)| *due)
     }
 
     fn fire(&mut self, due_ms: i64, due: Due) {
@@ -95,6 +99,11 @@ impl World {
             Due::Expiry(name, key) => {
                 self.rows.expiries.remove(&(due_ms, name.clone(), key.clone()));
                 self.tell_bucket(&(name, key), message::Command::Expire);
+            }
+            Due::LockExpiry(name) => {
+                self.rows.lock_expiries.remove(&(due_ms, name.clone()));
+                // Waking is never refused.
+                let _accepted = self.tell_lock(&name, &lock::Command::Expire);
             }
             Due::Schedule(at) => self.fire_schedule(at),
         }

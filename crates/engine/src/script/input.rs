@@ -9,7 +9,10 @@
 //! - time: `clock 30s` moves step by step to each moment, `jump 30s` at once as after a restart
 //! - what else a shard says: `expire JOB`, `release JOB`, `fire TIMER`, `continue INSTANCE`,
 //!   `correlate STEP ELEMENT {…}`, `accept STEP CHILD`, `refuse STEP "WHY"`, `uncaught STEP CODE`,
-//!   `child-completed STEP CHILD {…}`, `child-error STEP CHILD CODE`, `cancel-child INSTANCE`
+//!   `child-completed STEP CHILD {…}`, `child-error STEP CHILD CODE`, `cancel-child INSTANCE`,
+//!   `quarantine INSTANCE "WHY"`, `server-died INSTANCE SERVER`, `call-failed STEP CHILD SERVER`,
+//!   `granted STEP LOCK FENCE`, `timed-out STEP LOCK`, `lost INSTANCE LOCK FENCE`
+//! - locks: see `script::lock`
 //! - the scenario itself: `settings …`
 //!
 //! Boundary: reads a line and hands it to the world.
@@ -18,7 +21,7 @@
 use alloc::format;
 use alloc::string::String;
 
-use crate::command::{Caller, CancelledBy, Command, Reach, Start};
+use crate::command::{Caller, CancelledBy, Command, Origin, Reach, Start};
 use crate::ids::{EntryKey, IncidentKey, InstanceKey, JobKey, StepKey};
 
 use super::words::{Words, duration_ms};
@@ -50,6 +53,7 @@ impl World {
                 let model = model.ok_or_else(|| format!("there is no process `{process}`"))?;
                 model.enabled = verb == "enable";
             }
+            verb if self.lock_input(verb, &mut words)? => {}
             _ => {
                 let (instance, command) = self.command(&verb, &mut words)?;
                 if let Err(rejection) = self.tell(instance, command) {
@@ -103,7 +107,10 @@ impl World {
             None => None,
         };
         let origin = match words.pair("entry") {
-            Some(text) => Some(EntryKey(text.parse().map_err(|_| format!("`{text}`"))?)),
+            Some(text) => {
+                let entry = text.parse().map_err(|_| format!("`{text}`"))?;
+                Some(Origin::Entry(EntryKey(entry)))
+            }
             None => None,
         };
         let start = Start {
@@ -147,6 +154,16 @@ impl World {
                 let armed = self.rows.timers.keys().find(|(_, timer)| *timer == id);
                 let due_ms = armed.map_or(0, |(due_ms, _)| *due_ms);
                 Ok((self.holder(id)?, Command::FireTimer { id, due_ms }))
+            }
+            "quarantine" => {
+                let instance = self.aliases.find_instance(&words.take("the instance")?)?;
+                let reason = words.take("the reason")?.into();
+                Ok((instance, Command::Quarantine { reason }))
+            }
+            "server-died" => {
+                let instance = self.aliases.find_instance(&words.take("the instance")?)?;
+                let server = words.take("the server")?.into();
+                Ok((instance, Command::FailForServer { server }))
             }
             "cancel" | "cancel-child" | "continue" => {
                 let instance = self.aliases.find_instance(&words.take("the instance")?)?;
@@ -229,6 +246,23 @@ impl World {
                 let (code, message) = (words.take("the error code")?.into(), "".into());
                 Command::CatchChildError { step, child, thrower, code, message, variables }
             }
+            "call-failed" => {
+                let (child, server) = (child(words)?, words.take("the server")?.into());
+                Command::FailCall { step, child, server }
+            }
+            "granted" => {
+                let name = words.take("the lock")?.into();
+                let fence = words.take("the fence")?;
+                let fence = fence.parse().map_err(|_| format!("`{fence}` is no number"))?;
+                Command::TakeLock { step, name, fence }
+            }
+            "timed-out" => Command::TimeOutLock { step, name: words.take("the lock")?.into() },
+            "lost" => {
+                let name = words.take("the lock")?.into();
+                let fence = words.take("the fence")?;
+                let fence = fence.parse().map_err(|_| format!("`{fence}` is no number"))?;
+                Command::LoseLock { name, fence }
+            }
             "uncaught" => {
                 let (code, message) = (words.take("the error code")?.into(), "".into());
                 Command::LeaveUncaught { step, code, message }
@@ -244,7 +278,7 @@ impl World {
     }
 
     /// `A`, or `A/step`: the newest step with that label.
-    fn step(&self, text: &str) -> Result<(InstanceKey, StepKey), String> {
+    pub(super) fn step(&self, text: &str) -> Result<(InstanceKey, StepKey), String> {
         let (name, label) = text.split_once('/').unwrap_or((text, ""));
         let instance = self.aliases.find_instance(name)?;
         if label.is_empty() {

@@ -57,6 +57,7 @@ fn consistent(state: &Instance) {
     for (key, step) in &state.steps {
         let counted = children.get(key).copied().unwrap_or(0);
         assert_eq!(step.children, counted, "INS-2: {key}");
+        assert!(!step.failing || counted > 0, "FLR-2: {key} failed and has nothing left to do");
     }
     assert_eq!(state.incidents, incidents, "at most one incident per step, all counted");
     let mut restored = state.clone();
@@ -66,6 +67,9 @@ fn consistent(state: &Instance) {
 
 /// Checks that what the effects asked to be kept is what the states speak of.
 pub(super) fn rows(world: &World) {
+    if world.answers {
+        super::lock::verify(world);
+    }
     let mut jobs = BTreeMap::new();
     let mut timers = BTreeSet::new();
     let mut incidents = BTreeSet::new();

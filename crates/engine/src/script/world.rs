@@ -18,6 +18,7 @@ use crate::effect::Effect;
 use crate::ids::{Blocks, DefinitionKey, IncidentKey, InstanceKey, JobKey, ShardId};
 use crate::instance::{self, Decision, Instance, Rules};
 use crate::limits::{Limits, Stamp};
+use crate::lock::{self, Lock};
 use crate::message::{self, Bucket};
 use crate::rejection::Rejection;
 use crate::render::Log;
@@ -36,13 +37,15 @@ pub struct World {
     /// Whether an instance gets its next turn only on request.
     pub(super) manual: bool,
     pub(super) optimize_locally: bool,
-    /// Whether calls and thrown errors are answered; otherwise they are left hanging.
+    /// Whether calls, thrown errors and requests for locks are answered; otherwise they are left
+    /// hanging.
     pub(super) answers: bool,
     pub(super) blocks: Blocks,
     pub(super) messages: u64,
     pub(super) models: BTreeMap<String, Model>,
     pub(super) instances: BTreeMap<InstanceKey, Running>,
     pub(super) buckets: BTreeMap<(Str, Str), Bucket>,
+    pub(super) locks: BTreeMap<Str, Lock>,
     pub(super) rows: Rows,
     pub(super) aliases: Aliases,
     /// Effects in the order of the decisions.
@@ -78,6 +81,7 @@ pub(super) struct Rows {
     pub(super) jobs: BTreeMap<JobKey, (InstanceKey, Option<i64>)>,
     pub(super) timers: BTreeMap<(i64, u64), InstanceKey>,
     pub(super) expiries: BTreeSet<(i64, Str, Str)>,
+    pub(super) lock_expiries: BTreeSet<(i64, Str)>,
     pub(super) incidents: BTreeMap<IncidentKey, InstanceKey>,
     pub(super) schedules: Vec<Schedule>,
 }
@@ -87,6 +91,7 @@ pub(super) struct Rows {
 pub(super) enum Pending {
     Instance(InstanceKey, Effect),
     Bucket((Str, Str), message::Effect),
+    Lock(Str, lock::Effect),
 }
 
 impl Default for World {
@@ -103,6 +108,7 @@ impl Default for World {
             models: BTreeMap::new(),
             instances: BTreeMap::new(),
             buckets: BTreeMap::new(),
+            locks: BTreeMap::new(),
             rows: Rows::default(),
             aliases,
             queue: VecDeque::new(),
@@ -260,8 +266,11 @@ fn is_shown(effect: &Effect) -> bool {
         | Effect::Unsubscribe { .. }
         | Effect::StartChild { .. }
         | Effect::CancelChild { .. }
+        | Effect::FailChild { .. }
         | Effect::ReportToCaller { .. }
         | Effect::ReportUncaught { .. }
+        | Effect::AcquireLock { .. }
+        | Effect::ReleaseLock { .. }
         | Effect::OpenIncident { .. }
         | Effect::CloseIncident { .. }
         | Effect::ClaimBlock { .. }

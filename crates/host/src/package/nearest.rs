@@ -4,7 +4,8 @@
 //! Read first: [`nearest`].
 
 /// The candidate closest to `name`, if it is close enough to be meant.
-pub(crate) fn nearest<'a>(name: &str, candidates: &[&'a str]) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(name: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let letters: Vec<char> = name.chars().take(64).collect();
     let distances = candidates.iter().map(|candidate| (distance(&letters, candidate), *candidate));
     let allowed = (letters.len() / 3).max(1);

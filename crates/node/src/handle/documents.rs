@@ -3,14 +3,22 @@
 //! Boundary: validated here, at the edge; decided in the shard.
 //! Read first: [`Node::publish`].
 
-use engine::ids::EntryKey;
-use feel::{Str, Value};
-use store::{DocumentRow, EntryRow, EntryState};
+use std::collections::BTreeMap;
 
+use engine::ids::{Address, EntryKey, ShardId};
+use feel::{Str, Value};
+use store::{DocumentRow, EntryFilter, EntryRow, EntryState};
+
+use super::unexpected;
 use crate::catalog::Catalog;
+use crate::cluster::HOME;
+use crate::cluster::wire::{Answer, Request};
 use crate::error::Error;
 use crate::handle::Node;
-use crate::input::{Accepted, Input, NewDocument, NewMessage};
+use crate::input::{Accepted, NewDocument, NewMessage};
+
+/// The source of documents whose publisher names none.
+const SOURCE: &str = "/pointsman";
 
 /// A document to publish.
 #[derive(Debug, Clone)]
@@ -49,11 +57,7 @@ impl Node {
                 Err(error) => results.push(Some(error)),
             }
         }
-        let accepted = if documents.is_empty() {
-            Vec::new()
-        } else {
-            self.ask(|reply| Input::Publish { documents, reply }).await?
-        };
+        let accepted = self.accept(documents).await?;
         let mut accepted = accepted.into_iter();
         let merged = results.into_iter().map(|refused| match refused {
             Some(error) => Err(error),
@@ -62,6 +66,39 @@ impl Node {
             }
         });
         Ok(merged.collect())
+    }
+
+    /// Has documents accepted: each by the shard that recognises its id, if it has one, else by
+    /// one of this server.
+    async fn accept(&self, documents: Vec<NewDocument>) -> Result<Vec<Accepted>, Error> {
+        if documents.is_empty() {
+            return Ok(Vec::new());
+        }
+        let any = self.any_shard()?;
+        let table = self.inner.routes.table();
+        let number = documents.len();
+        let mut groups: BTreeMap<ShardId, (Vec<usize>, Vec<NewDocument>)> = BTreeMap::new();
+        for (position, document) in documents.into_iter().enumerate() {
+            let own = document.id.as_ref().and_then(|id| table.shard_of_id(&document.source, id));
+            let (positions, documents) = groups.entry(own.unwrap_or(any)).or_default();
+            positions.push(position);
+            documents.push(document);
+        }
+        let groups = groups.into_iter().map(|(shard, (positions, documents))| async move {
+            match self.route(shard, Request::Publish { shard, documents }).await? {
+                Answer::Accepted(accepted) => Ok((positions, accepted)),
+                other => Err(unexpected(&other)),
+            }
+        });
+        let mut all: Vec<Option<Accepted>> = vec![None; number];
+        for (positions, accepted) in futures_util::future::try_join_all(groups).await? {
+            for (position, accepted) in positions.into_iter().zip(accepted) {
+                all[position] = Some(accepted);
+            }
+        }
+        all.into_iter()
+            .map(|one| one.ok_or(Error::Internal { detail: "an answer is missing".into() }))
+            .collect()
     }
 
     fn check_document(
@@ -83,7 +120,8 @@ impl Node {
             violations: violations.into_iter().map(|v| (v.pointer, v.message)).collect(),
         })?;
         let Value::Context(content) = data else { unreachable!("it was a context above") };
-        let source = publication.source.unwrap_or_else(|| format!("/{}", self.inner.name));
+        // The same at every server: a publisher that tries again elsewhere is recognised.
+        let source = publication.source.unwrap_or_else(|| SOURCE.to_owned());
         Ok(NewDocument {
             document_type: known.name.clone(),
             source: source.into(),
@@ -100,7 +138,15 @@ impl Node {
         if message.name.is_empty() {
             return Err(Error::Invalid { detail: "a message needs a name".into() });
         }
-        self.ask(|reply| Input::Message { message, reply }).await
+        let address = Address::Bucket { name: message.name.clone(), key: message.key.clone() };
+        let table = self.inner.routes.table();
+        let Some(shard) = table.shard_of(&address) else {
+            return Err(Error::Unavailable { doing: "recovering" });
+        };
+        match self.route(shard, Request::Message { shard, message }).await? {
+            Answer::Number(key) => Ok(key),
+            other => Err(unexpected(&other)),
+        }
     }
 
     /// Entries of trigger queues in a state.
@@ -114,7 +160,9 @@ impl Node {
         after: Option<EntryKey>,
         limit: u32,
     ) -> Result<Vec<(EntryKey, EntryRow)>, Error> {
-        Ok(self.inner.store.entries(state, trigger, after, limit).await?)
+        let trigger = trigger.map(Str::from);
+        let filter = EntryFilter { state: Some(state), trigger, shard: None, after, limit };
+        Ok(self.inner.store.entries(&filter).await?)
     }
 
     /// One entry with its document.
@@ -135,7 +183,7 @@ impl Node {
     /// # Errors
     /// Those of the shard.
     pub async fn replay(&self, entries: Vec<EntryKey>) -> Result<u64, Error> {
-        self.ask(|reply| Input::Replay { entries, reply }).await
+        self.for_entries(entries, |shard, entries| Request::Replay { shard, entries }).await
     }
 
     /// Throws entries away that are not in process. Answers how many there were.
@@ -143,7 +191,32 @@ impl Node {
     /// # Errors
     /// Those of the shard.
     pub async fn discard(&self, entries: Vec<EntryKey>) -> Result<u64, Error> {
-        self.ask(|reply| Input::Discard { entries, reply }).await
+        self.for_entries(entries, |shard, entries| Request::Discard { shard, entries }).await
+    }
+
+    /// Asks each shard for its entries, and adds the answers up.
+    async fn for_entries(
+        &self,
+        entries: Vec<EntryKey>,
+        request: impl Fn(ShardId, Vec<EntryKey>) -> Request,
+    ) -> Result<u64, Error> {
+        let table = self.inner.routes.table();
+        let mut of_shards: BTreeMap<ShardId, Vec<EntryKey>> = BTreeMap::new();
+        for entry in entries {
+            of_shards.entry(table.shard_of_key(entry.0)).or_default().push(entry);
+        }
+        if of_shards.is_empty() {
+            // Still an answer of a shard, and not only of this handle.
+            of_shards.insert(HOME, Vec::new());
+        }
+        let mut number = 0;
+        for (shard, entries) in of_shards {
+            match self.route(shard, request(shard, entries)).await? {
+                Answer::Number(of_shard) => number += of_shard,
+                other => return Err(unexpected(&other)),
+            }
+        }
+        Ok(number)
     }
 }
 

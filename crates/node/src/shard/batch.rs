@@ -5,10 +5,12 @@
 //! came and went within the batch.
 //! Read first: [`Batch`], then [`After`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use engine::ids::{Address, Block, DocumentKey, EntryKey, IncidentKey, InstanceKey, JobKey};
+use engine::ids::{
+    Address, Block, DocumentKey, EntryKey, IncidentKey, InstanceKey, JobKey, ShardId,
+};
 use engine::instance::Activation;
 use feel::Str;
 use hashbrown::HashMap;
@@ -34,7 +36,10 @@ pub(super) struct After {
     pub(super) calls: Vec<Activation>,
     pub(super) trigger_calls: Vec<(EntryKey, EntryRow)>,
     pub(super) catalog: Option<Arc<Catalog>>,
-    pub(super) installed: Vec<Str>,
+    /// Shards that have something in their inbox.
+    pub(super) nudges: BTreeSet<ShardId>,
+    /// Whether there are process requests to be claimed.
+    pub(super) claim: bool,
     /// Instances whose next transition had to wait for this commit.
     pub(super) again: Vec<InstanceKey>,
 }
@@ -55,6 +60,7 @@ pub(super) struct Batch {
     /// Changed instances, in order of their first change.
     pub(super) instances: Vec<InstanceKey>,
     pub(super) buckets: Vec<BucketName>,
+    pub(super) locks: Vec<Str>,
     pub(super) jobs: BTreeMap<JobKey, JobSlot>,
     /// Whether each wake-up is armed (true) or disarmed.
     pub(super) timers: BTreeMap<(i64, Address, u64), bool>,

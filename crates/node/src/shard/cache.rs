@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use engine::ids::InstanceKey;
 use engine::instance::Instance;
+use engine::lock::Lock;
 use engine::message::Bucket;
+use feel::Str;
 use hashbrown::HashMap;
 
 use crate::catalog::Definition;
@@ -33,7 +35,7 @@ pub(super) struct Hot {
     /// Audit records of the open batch.
     pub(super) audit: Vec<u8>,
     /// The business key, for the instance list.
-    pub(super) business_key: Option<feel::Str>,
+    pub(super) business_key: Option<Str>,
     /// The wake-up that stands for a further turn, if one is to come.
     pub(super) continue_ms: Option<i64>,
     /// The sequence of the last unit that has it.
@@ -72,6 +74,14 @@ pub(super) struct HotBucket {
     sealed_in: u64,
 }
 
+/// A lock in memory. Its row stays when nobody holds it: it has the last fencing number.
+#[derive(Default)]
+pub(super) struct HotLock {
+    pub(super) state: Lock,
+    pub(super) dirty: bool,
+    sealed_in: u64,
+}
+
 /// Aggregates in memory.
 #[derive(Default)]
 pub(super) struct Cache {
@@ -80,6 +90,7 @@ pub(super) struct Cache {
     /// Ended instances and the sequence of the unit that ends them.
     gone: HashMap<InstanceKey, u64>,
     pub(super) buckets: HashMap<BucketName, HotBucket>,
+    pub(super) locks: HashMap<Str, HotLock>,
 }
 
 /// What the cache knows of an instance.
@@ -142,12 +153,22 @@ impl Cache {
         }
     }
 
+    pub(super) fn sealed_lock(&mut self, name: &Str, sequence: u64) {
+        if let Some(lock) = self.locks.get_mut(name) {
+            lock.dirty = false;
+            lock.sealed_in = sequence;
+        }
+    }
+
     /// Everything up to unit `sequence` is durable: tombstones go, and idle aggregates beyond
     /// `most` are evicted, oldest first.
     pub(super) fn landed(&mut self, sequence: u64, most: usize) {
         self.gone.retain(|_, ended_in| *ended_in > sequence);
         if self.buckets.len() > most {
             self.buckets.retain(|_, bucket| bucket.dirty || bucket.sealed_in > sequence);
+        }
+        if self.locks.len() > most {
+            self.locks.retain(|_, lock| lock.dirty || lock.sealed_in > sequence);
         }
         let mut looks = self.order.len();
         while looks > 0 && self.instances.len() > most {
@@ -173,7 +194,7 @@ impl Cache {
 mod tests {
     use engine::ids::InstanceKey;
 
-    use super::{Cache, HotBucket, Known};
+    use super::{Cache, HotBucket, HotLock, Known};
 
     #[test]
     fn an_ended_instance_is_known_until_its_end_is_durable() {
@@ -198,5 +219,18 @@ mod tests {
         assert!(cache.buckets.contains_key(&name), "CCH-1: its unit is being written");
         cache.landed(7, 0);
         assert!(cache.buckets.is_empty());
+    }
+
+    #[test]
+    fn a_changed_lock_stays_until_its_change_is_durable() {
+        let mut cache = Cache::default();
+        cache.locks.insert("printer".into(), HotLock { dirty: true, ..HotLock::default() });
+        cache.landed(6, 0);
+        assert_eq!(cache.locks.len(), 1, "CCH-1: it is in the open batch");
+        cache.sealed_lock(&"printer".into(), 7);
+        cache.landed(6, 0);
+        assert_eq!(cache.locks.len(), 1, "CCH-1: its unit is being written");
+        cache.landed(7, 0);
+        assert!(cache.locks.is_empty());
     }
 }

@@ -6,9 +6,9 @@
 
 use std::sync::Arc;
 
-use engine::Start;
 use engine::ids::{EntryKey, InstanceKey, MessageKey};
 use engine::message::Command as BucketCommand;
+use engine::{Origin, Start};
 use feel::{Context, Environment, Expression, Scope, Str, Value};
 use host::package::WhenDisabled;
 use store::{EntryRow, EntryState};
@@ -151,7 +151,7 @@ impl Shard {
             element: named.or(only).map(|(_, element)| element.0),
             variables: document.content.clone(),
             caller: None,
-            origin: definition.straight_through.then_some(entry),
+            origin: definition.straight_through.then_some(Origin::Entry(entry)),
             holds: None,
             business_key: None,
         };

@@ -14,7 +14,7 @@ use engine::instance::Rules;
 use engine::time;
 use engine::{Repeat, Start};
 use feel::{Context, Environment, NoVariables, Str};
-use store::{DefinitionRow, EntryRow, EntryState, PackageRow};
+use store::{DefinitionRow, EntryFilter, EntryRow, EntryState, PackageRow};
 
 use crate::catalog::{ActivePackage, Catalog, Definition, is_straight_through, timer_starts};
 use crate::error::Error;
@@ -26,12 +26,20 @@ use super::Shard;
 const PAGE: u32 = 1_000;
 
 impl Shard {
-    /// Activates a prepared set. Answers the version of each of its processes, in order.
+    /// What is deployed by this shard's newest decision.
+    pub(super) fn planned(&self) -> Result<Arc<Catalog>, Error> {
+        self.plan.clone().ok_or_else(|| Error::Internal {
+            detail: format!("shard {} decides on no deployment", self.lease.shard.0),
+        })
+    }
+
+    /// Activates a prepared set. Answers the version of each of its processes, in order, and the
+    /// revision of the catalogue that has them.
     pub(super) async fn deploy(
         &mut self,
         prepared: Prepared,
-    ) -> Result<Result<Vec<DefinitionKey>, Error>, Error> {
-        let mut catalog = (*self.catalog).clone();
+    ) -> Result<(Vec<DefinitionKey>, u64), Error> {
+        let mut catalog = (*self.planned()?).clone();
         let deployment = self.loose_key();
         let mut keys = Vec::new();
         let mut changed = BTreeSet::new();
@@ -43,19 +51,10 @@ impl Shard {
             self.add_package(&mut catalog, package, &prepared.processes, &mut changed);
         }
         self.batch.unit.blobs.extend(prepared.blobs);
-        let enabled: Vec<Str> = changed
-            .iter()
-            .filter_map(|key| catalog.definitions.get(key))
-            .filter(|definition| definition.enabled)
-            .map(|definition| definition.process().clone())
-            .collect();
         let changed: Vec<DefinitionKey> = changed.into_iter().collect();
-        self.switch(catalog, &changed);
+        let revision = self.switch(catalog, &changed);
         self.reschedule(&changed).await?;
-        for process in enabled {
-            self.unpark(&process).await?;
-        }
-        Ok(Ok(keys))
+        Ok((keys, revision))
     }
 
     fn add_version(
@@ -152,25 +151,55 @@ impl Shard {
         });
         self.batch.unit.packages.push(row(&active, true));
         catalog.put_package(active);
-        self.batch.after.installed.push(name);
     }
 
-    /// Takes a changed catalogue; readers see it after the commit.
-    pub(super) fn switch(&mut self, catalog: Catalog, changed: &[DefinitionKey]) {
+    /// Plans a changed catalogue; everybody sees it after the commit. Answers its revision, which
+    /// grows once per unit, as the store counts it.
+    pub(super) fn switch(&mut self, mut catalog: Catalog, changed: &[DefinitionKey]) -> u64 {
+        let is_first = self.batch.after.catalog.is_none();
+        let has_rows = !changed.is_empty() || !self.batch.unit.packages.is_empty();
+        if is_first && has_rows {
+            catalog.revision += 1;
+        }
         self.batch.changes += 1;
         for key in changed {
             if let Some(definition) = catalog.definitions.get(key) {
                 self.batch.unit.definitions.push(row_of(definition));
             }
         }
-        self.catalog = Arc::new(catalog);
-        self.batch.after.catalog = Some(self.catalog.clone());
+        let revision = catalog.revision;
+        let catalog = Arc::new(catalog);
+        self.plan = Some(catalog.clone());
+        if has_rows {
+            self.batch.after.catalog = Some(catalog);
+        }
+        revision
+    }
+
+    /// Takes over what the server has published, and delivers what waited for it.
+    pub(super) async fn adopt_catalog(&mut self) -> Result<(), Error> {
+        let catalog = self.catalog_changes.latest();
+        let before = std::mem::replace(&mut self.catalog, catalog.clone());
+        // Letters may wait for it (LTR-3).
+        self.inbox_ms = self.now_ms;
+        let mut enabled: Vec<Str> = catalog
+            .enabled
+            .iter()
+            .filter(|(process, key)| before.enabled.get(*process) != Some(key))
+            .map(|(process, _)| process.clone())
+            .collect();
+        enabled.sort_unstable();
+        for process in enabled {
+            self.unpark(&process).await?;
+        }
+        self.settle().await
     }
 
     /// Arms the timer start events of versions that became enabled, disarms the others'.
     pub(super) async fn reschedule(&mut self, changed: &[DefinitionKey]) -> Result<(), Error> {
+        let plan = self.planned()?;
         for key in changed {
-            let definition = self.definition(*key)?;
+            let Some(definition) = plan.definitions.get(key) else { continue };
             for (element, timer) in timer_starts(&definition.program) {
                 let address = Address::Schedule { definition: *key, element: element.0 };
                 if !definition.enabled {
@@ -191,7 +220,7 @@ impl Shard {
         Ok(())
     }
 
-    fn schedule(&mut self, address: Address, due_ms: i64, repeat: Repeat) {
+    pub(super) fn schedule(&mut self, address: Address, due_ms: i64, repeat: Repeat) {
         let mut snapshot = Vec::with_capacity(16);
         let encoded = minicbor::encode((due_ms, repeat), &mut snapshot);
         debug_assert!(encoded.is_ok(), "writing to memory cannot fail");
@@ -211,7 +240,10 @@ impl Shard {
     }
 
     /// When a schedule fires next; what is not yet durable knows better than the store.
-    async fn scheduled(&self, address: &Address) -> Result<Option<(i64, Repeat)>, Error> {
+    pub(super) async fn scheduled(
+        &self,
+        address: &Address,
+    ) -> Result<Option<(i64, Repeat)>, Error> {
         let in_batch = self.batch.unit.aggregates.iter().rev().find(|c| c.address == *address);
         let unwritten = in_batch
             .map(|change| &change.snapshot)
@@ -266,7 +298,7 @@ impl Shard {
     /// Queues the parked entries of the triggers that start a process.
     pub(super) async fn unpark(&mut self, process: &Str) -> Result<(), Error> {
         let wanted = crate::catalog::Target::Process(process.clone());
-        let triggers: Vec<Str> = self
+        let mut triggers: Vec<Str> = self
             .catalog
             .triggers
             .values()
@@ -274,6 +306,7 @@ impl Shard {
             .filter(|trigger| trigger.target == wanted)
             .map(|trigger| trigger.name.clone())
             .collect();
+        triggers.sort_unstable();
         for trigger in triggers {
             let open = self.batch.entries.iter().filter_map(|(key, (_, row))| {
                 Some((*key, row.as_ref()?)).filter(|(_, row)| is_parked_for(row, &trigger))
@@ -285,12 +318,17 @@ impl Shard {
             unwritten.sort_unstable();
             unwritten.dedup();
             self.replay(unwritten).await?;
-            let mut after = None;
+            let mut filter = EntryFilter {
+                state: Some(EntryState::Parked),
+                trigger: Some(trigger.clone()),
+                shard: Some(self.lease.shard),
+                limit: PAGE,
+                ..EntryFilter::default()
+            };
             loop {
-                let page =
-                    self.store.entries(EntryState::Parked, Some(&trigger), after, PAGE).await?;
+                let page = self.store.entries(&filter).await?;
                 let Some((last, _)) = page.last() else { break };
-                after = Some(*last);
+                filter.after = Some(*last);
                 self.replay(page.into_iter().map(|(entry, _)| entry).collect()).await?;
             }
         }

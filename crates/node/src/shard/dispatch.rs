@@ -130,21 +130,6 @@ impl Dispatcher {
             .or_insert_with(|| Queue { partial: true, ..Queue::default() })
     }
 
-    /// Forgets what was derived from rows; the workers stay, and are served again.
-    pub(super) fn forget_jobs(&mut self) {
-        for queue in self.queues.values_mut() {
-            queue.ready.clear();
-            queue.partial = true;
-            queue.left_out_in = 0;
-            queue.read_to = None;
-            queue.read_all = false;
-        }
-        self.hungry.clear();
-        self.leases.clear();
-        self.deadlines.clear();
-        self.services_running = 0;
-    }
-
     /// Looks at a type again when a unit has become durable.
     pub(super) fn crave(&mut self, job_type: &Str) {
         if !self.hungry.contains(job_type) {
@@ -204,6 +189,14 @@ impl Dispatcher {
             self.crave(job_type);
         }
         found.map(|(permit, request)| Taker::Stream(permit, request))
+    }
+
+    /// Keeps a stream, unless it is known already: a shard that begins learns of it twice.
+    pub(super) fn open_stream(&mut self, stream: StreamEnd) {
+        let queue = self.queue(&stream.request.job_type);
+        if queue.streams.iter().all(|known| known.id != stream.id) {
+            queue.streams.push(stream);
+        }
     }
 
     pub(super) fn close_stream(&mut self, id: u64) {

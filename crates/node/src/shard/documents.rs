@@ -114,7 +114,8 @@ impl Shard {
                 instance: None,
                 reason: None,
             };
-            if arrival == Arrival::Inside && self.is_long() {
+            let is_held = self.settings.maintenance.is_some();
+            if is_held || (arrival == Arrival::Inside && self.is_long()) {
                 self.entries.add(entry, row.clone());
                 self.batch.set_entry(entry, true, Some(row));
             } else {

@@ -4,13 +4,15 @@
 //! Read first: [`Shard::settle`].
 
 use engine::ids::{Address, InstanceKey, JobKey, StepKey};
+use engine::lock::Party;
 use engine::message::{Command as BucketCommand, Waiting};
-use engine::{Caller, CancelledBy, Command, Effect, Report, Start};
+use engine::{Caller, CancelledBy, Command, Effect, Origin, Report, Start};
 use feel::{Context, Str};
 use store::{IncidentRow, JobChange};
 
 use crate::error::Error;
 use crate::input::{Created, Ended, NewMessage};
+use crate::logical::queue_of;
 
 use super::Shard;
 use super::cache::Hot;
@@ -47,13 +49,9 @@ impl Shard {
         match effect {
             Effect::OfferJob { job, job_type } => self.offer(instance, job, job_type).await?,
             Effect::KeepLease { job, job_type, deadline_ms } => {
-                self.dispatcher.keep_lease(job, deadline_ms);
-                self.job_row(instance, JobChange::Leased { job, job_type, deadline_ms });
+                self.keep_lease(instance, job, job_type, deadline_ms);
             }
-            Effect::DropJob { job, job_type } => {
-                self.dispatcher.end_lease(job);
-                self.job_row(instance, JobChange::Gone { job, job_type });
-            }
+            Effect::DropJob { job, job_type } => self.drop_job(instance, job, job_type),
             Effect::ArmTimer { timer, due_ms } => self.arm(instance, due_ms, timer),
             Effect::DisarmTimer { timer, due_ms } => self.disarm(instance, due_ms, timer),
             Effect::Subscribe { name, key, step, element, once } => {
@@ -83,6 +81,16 @@ impl Shard {
                 let _gone = self.tell(child, Command::Cancel { by }).await?;
             }
             Effect::ReportToCaller { caller, report } => self.report(caller, report).await?,
+            Effect::FailChild { child, server } => {
+                // A child that has ended cannot fail any more.
+                let _gone = self.tell(child, Command::FailForServer { server }).await?;
+            }
+            Effect::AcquireLock { step, name, deadline_ms } => {
+                self.acquire_for(Party::Step { instance, step }, name, deadline_ms).await?;
+            }
+            Effect::ReleaseLock { name, step } => {
+                self.release_for(Party::Step { instance, step }, name).await?;
+            }
             Effect::ReportUncaught { thrower, code, message } => {
                 let command = Command::LeaveUncaught { step: thrower.step, code, message };
                 let _gone = self.tell(thrower.instance, command).await?;
@@ -97,15 +105,30 @@ impl Shard {
             }
             Effect::Continue { after_commit } => self.go_on(instance, after_commit),
             Effect::End { completed, variables, origin, holds } => {
-                if let Some(entry) = origin {
-                    self.batch.set_entry(entry, false, None);
-                }
+                self.end_origin(origin, instance, completed).await?;
                 self.answer_waiter(instance, completed, variables);
                 if let Some(bucket) = holds {
                     let command = BucketCommand::Release { instance };
                     self.tell_bucket(bucket, command).await??;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Tells what an instance was started for that it has ended.
+    async fn end_origin(
+        &mut self,
+        origin: Option<Origin>,
+        instance: InstanceKey,
+        completed: bool,
+    ) -> Result<(), Error> {
+        match origin {
+            Some(Origin::Entry(entry)) => self.batch.set_entry(entry, false, None),
+            Some(Origin::Request(request)) => {
+                self.end_requested(request, instance, completed).await?;
+            }
+            None => {}
         }
         Ok(())
     }
@@ -173,6 +196,18 @@ impl Shard {
         }
     }
 
+    fn keep_lease(&mut self, of: InstanceKey, job: JobKey, job_type: Str, deadline_ms: i64) {
+        self.dispatcher.keep_lease(job, deadline_ms);
+        let job_type = queue_of(job_type);
+        self.job_row(of, JobChange::Leased { job, job_type, deadline_ms });
+    }
+
+    fn drop_job(&mut self, instance: InstanceKey, job: JobKey, job_type: Str) {
+        self.dispatcher.end_lease(job);
+        let job_type = queue_of(job_type);
+        self.job_row(instance, JobChange::Gone { job, job_type });
+    }
+
     /// Offers a job: to a stream or service that can take it now, else to whoever asks next.
     async fn offer(
         &mut self,
@@ -180,6 +215,7 @@ impl Shard {
         job: JobKey,
         job_type: Str,
     ) -> Result<(), Error> {
+        let job_type = queue_of(job_type);
         self.dispatcher.end_lease(job);
         self.job_row(instance, JobChange::Ready { job, job_type: job_type.clone() });
         let sequence = self.lease.sequence + 1;
@@ -278,6 +314,7 @@ impl Shard {
             Report::Completed { child, variables } => {
                 Command::CompleteChild { step, child, variables }
             }
+            Report::Failed { child, server } => Command::FailCall { step, child, server },
             Report::Error { child, thrower, code, message, variables } => {
                 Command::CatchChildError { step, child, thrower, code, message, variables }
             }

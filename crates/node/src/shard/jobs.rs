@@ -109,7 +109,7 @@ impl Shard {
 
     /// Serves the types that are run as services.
     pub(super) async fn serve_services(&mut self) -> Result<(), Error> {
-        let types: Vec<Str> = self
+        let mut types: Vec<Str> = self
             .dispatcher
             .queues
             .iter()
@@ -118,6 +118,7 @@ impl Shard {
             })
             .map(|(job_type, _)| job_type.clone())
             .collect();
+        types.sort_unstable();
         for job_type in types {
             self.serve(&job_type).await?;
         }

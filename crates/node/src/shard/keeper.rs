@@ -1,148 +1,184 @@
-//! The life of a shard: acquired, run, dropped after a failure, acquired again.
+//! The life of a shard on this server: acquired, run, dropped after a failure, acquired again,
+//! given back.
 //!
-//! Boundary: what happens while it runs is in `run`; this only begins and ends it.
-//! SHD-2 holds here: a failed commit leaves nothing of the memory but the workers.
-//! Read first: [`start`].
+//! Boundary: what happens while it runs is in `run`; this only begins and ends it. Which shards
+//! this server should have is the membership's business.
+//! SHD-2 holds here: a failed commit leaves nothing of the memory.
+//! Read first: [`keep`].
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use engine::ids::{Blocks, KeyCursor, ShardId};
-use store::{Lease, Store};
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::{JoinHandle, JoinSet};
+use feel::Str;
+use store::{Acquired, Lease, ServerKey, Store};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
-use crate::catalog::Catalog;
 use crate::clock::Clock;
+use crate::cluster::{Catalogs, Post, Routes, Shared};
 use crate::error::Error;
 use crate::input::Input;
 use crate::published::{Condition, Counters, Published};
+use crate::stream::Streams;
 
+use super::Shard;
 use super::batch::Batch;
 use super::cache::Cache;
 use super::dispatch::Dispatcher;
 use super::entries::EntryQueue;
 use super::landing::answer_all;
 use super::wakes::Wakes;
-use super::{Settings, Shard};
 
 /// Pause before a shard is acquired again after a failure.
 const RECOVERY_PAUSE: Duration = Duration::from_millis(250);
 
 /// What a shard needs from outside.
+#[derive(Clone)]
 pub(crate) struct Surroundings {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Clock,
-    pub(crate) settings: Settings,
     pub(crate) services: Arc<host::service::Services>,
     pub(crate) published: Arc<Published>,
-    pub(crate) server: String,
+    pub(crate) routes: Arc<Routes>,
+    pub(crate) post: Post,
+    pub(crate) catalogs: Catalogs,
+    pub(crate) streams: Arc<Streams>,
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What the membership tells a shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Serve.
+    Run,
+    /// Finish what was begun, and give the shard back.
+    GiveBack,
+    /// Drop everything: the server's lease ran out.
+    LetGo,
+}
+
+/// How a shard's life on this server ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// It was given back.
+    GivenBack,
+    /// It is not this server's any more.
+    Lost,
 }
 
 /// Why the loop ended.
 pub(super) enum Exit {
-    Stopped(oneshot::Sender<()>),
-    /// Every handle is gone.
-    Abandoned,
-    /// With whoever waits for a stop.
-    Failed(Error, Option<oneshot::Sender<()>>),
-}
-
-/// Runs a shard until it is told to stop.
-pub(crate) fn start(
-    shard: ShardId,
-    around: Surroundings,
-    receiver: mpsc::Receiver<Input>,
-) -> JoinHandle<()> {
-    #[expect(clippy::disallowed_methods, reason = "the node keeps and joins the handle")]
-    tokio::spawn(keep_running(shard, around, receiver))
+    Done,
+    LetGo,
+    Failed(Error),
 }
 
 /// Tells readers when the shard breaks, so that whoever watches readiness restarts the server.
-struct Watch(Arc<Published>);
+struct Watch(Arc<Published>, ShardId);
 
 impl Drop for Watch {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.set_condition(Condition::Stopping);
-            tracing::error!("the shard broke; restart the server, nothing durable is lost");
+            tracing::error!(
+                shard = self.1.0,
+                "the shard broke; restart the server, nothing durable is lost"
+            );
         }
+        self.0.set_shard(self.1, None);
     }
 }
 
-async fn keep_running(id: ShardId, around: Surroundings, mut receiver: mpsc::Receiver<Input>) {
-    let _watch = Watch(around.published.clone());
-    let mut dispatcher = Dispatcher::new(around.settings.service_calls_max);
-    loop {
-        match acquire(id, &around, dispatcher).await {
-            Ok(mut shard) => {
-                around.published.set_condition(Condition::Ready);
-                let exit = shard.serve_inputs(&mut receiver).await;
-                match exit {
-                    Exit::Stopped(reply) => {
-                        // Whoever asked may be gone.
-                        let _ = reply.send(());
-                        return;
+/// Serves a shard until it is given back or lost.
+pub(crate) async fn keep(
+    id: ShardId,
+    server: ServerKey,
+    around: Surroundings,
+    mut receiver: mpsc::Receiver<Input>,
+    mut orders: watch::Receiver<Order>,
+) -> Ended {
+    let _watch = Watch(around.published.clone(), id);
+    around.published.set_shard(id, Some(Condition::Starting));
+    // The life of the owner that died, until that is durable.
+    let mut died = None;
+    let ended = loop {
+        match acquire(id, server, &around, &mut died).await {
+            Ok(Some(mut shard)) => {
+                around.published.set_shard(id, Some(Condition::Ready));
+                match shard.serve_inputs(&mut receiver, &mut orders).await {
+                    Exit::Done => {
+                        give_back(&around, server, shard.lease).await;
+                        break Ended::GivenBack;
                     }
-                    Exit::Abandoned => return,
-                    Exit::Failed(error, stopping) => {
-                        note_failure(&around, &error);
+                    Exit::LetGo => break Ended::Lost,
+                    Exit::Failed(error) => {
+                        note_failure(&around, id, &error);
                         shard.refuse_batch(&error);
-                        if let Some(reply) = stopping {
-                            // Whoever asked may be gone.
-                            let _ = reply.send(());
-                            return;
-                        }
-                        dispatcher = std::mem::replace(&mut shard.dispatcher, Dispatcher::new(0));
-                        dispatcher.forget_jobs();
                     }
                 }
             }
-            Err((error, kept)) => {
-                note_failure(&around, &error);
-                dispatcher = kept;
-            }
+            Ok(None) => break Ended::Lost,
+            Err(error) => note_failure(&around, id, &error),
         }
-        match refuse_for_a_while(&mut receiver, &around).await {
-            Pause::Over => {}
-            Pause::Stopped(reply) => {
-                // Whoever asked may be gone.
-                let _ = reply.send(());
-                return;
-            }
-            Pause::Abandoned => return,
+        if !refuse_for_a_while(&mut receiver, &mut orders, &around, id).await {
+            break Ended::Lost;
         }
+    };
+    receiver.close();
+    while let Ok(input) = receiver.try_recv() {
+        // Nobody has looked at it: whoever sent it sends it to the next owner.
+        refuse(input, Condition::Recovering);
+    }
+    ended
+}
+
+/// A shard whose row cannot be written now is found without an owner when the lease ends.
+async fn give_back(around: &Surroundings, server: ServerKey, lease: Lease) {
+    if let Err(error) = around.store.release(lease.shard, server, lease.epoch).await {
+        tracing::warn!(shard = lease.shard.0, %error, "a shard is not given back in order");
     }
 }
 
-fn note_failure(around: &Surroundings, error: &Error) {
+fn note_failure(around: &Surroundings, id: ShardId, error: &Error) {
     let condition = match error {
         Error::Full { .. } => Condition::Full,
         _ => Condition::Recovering,
     };
-    around.published.set_condition(condition);
+    around.published.set_shard(id, Some(condition));
     Counters::add(&around.published.counters.commits_failed, 1);
-    tracing::error!(%error, "the shard's memory was dropped; it is acquired again");
+    tracing::error!(
+        shard = id.0,
+        %error,
+        "the shard's memory was dropped; it is acquired again"
+    );
 }
 
-/// How the pause after a failure ended.
-enum Pause {
-    Over,
-    Stopped(oneshot::Sender<()>),
-    Abandoned,
-}
-
-/// Answers everything that waits with the server's condition, for a moment.
-async fn refuse_for_a_while(receiver: &mut mpsc::Receiver<Input>, around: &Surroundings) -> Pause {
+/// Answers everything that waits with the server's condition, for a moment. Whether the shard is
+/// to be acquired again.
+async fn refuse_for_a_while(
+    receiver: &mut mpsc::Receiver<Input>,
+    orders: &mut watch::Receiver<Order>,
+    around: &Surroundings,
+    id: ShardId,
+) -> bool {
     let pause = tokio::time::sleep(RECOVERY_PAUSE);
     tokio::pin!(pause);
     loop {
         tokio::select! {
-            () = &mut pause => return Pause::Over,
+            biased;
+            () = &mut pause => return *orders.borrow() == Order::Run,
+            changed = orders.changed() => {
+                if changed.is_err() || *orders.borrow() != Order::Run {
+                    return false;
+                }
+            }
             input = receiver.recv() => match input {
-                None => return Pause::Abandoned,
-                Some(Input::Stop { reply }) => return Pause::Stopped(reply),
-                Some(input) => refuse(input, around.published.condition()),
+                None => return false,
+                Some(input) => {
+                    let condition = around.published.shard(id).unwrap_or(Condition::Recovering);
+                    refuse(input, condition);
+                }
             },
         }
     }
@@ -156,58 +192,97 @@ pub(super) fn refuse(input: Input, condition: Condition) {
     // Callers that have gone away need no answer.
     match input {
         Input::Create { reply, .. } => drop(reply.send(Err(error))),
-        Input::Command { reply: Some(reply), .. } | Input::Enable { reply, .. } => {
+        Input::Command { reply: Some(reply), .. }
+        | Input::Verdicts { reply, .. }
+        | Input::Tokens { reply, .. } => {
             drop(reply.send(Err(error)));
         }
+        Input::Settings { reply, .. } => drop(reply.send(Err(error))),
         Input::Publish { reply, .. } => drop(reply.send(Err(error))),
+        Input::Lock { reply, .. } => drop(reply.send(Err(error))),
         Input::Deploy { reply, .. } => drop(reply.send(Err(error))),
-        Input::Message { reply, .. }
+        Input::Enable { reply, .. }
+        | Input::Message { reply, .. }
         | Input::Replay { reply, .. }
         | Input::Discard { reply, .. }
+        | Input::Request { reply, .. }
         | Input::Purge { reply } => drop(reply.send(Err(error))),
         Input::Command { reply: None, .. }
         | Input::Activate { .. }
         | Input::OpenStream(_)
         | Input::StreamReady { .. }
         | Input::StreamClosed { .. }
-        | Input::ServiceDone
-        | Input::Stop { .. } => {}
+        | Input::Letters
+        | Input::Claim
+        | Input::Requested { .. }
+        | Input::ServiceDone => {}
     }
 }
 
+/// Takes the shard over; none if another server has it, or this one's lease ran out.
 async fn acquire(
     id: ShardId,
+    server: ServerKey,
     around: &Surroundings,
-    dispatcher: Dispatcher,
-) -> Result<Shard, (Error, Dispatcher)> {
-    let lease = match around.store.acquire(id, &around.server).await {
-        Ok(lease) => lease,
-        Err(error) => return Err((Error::from(error), dispatcher)),
-    };
-    let mut shard = Shard::new(lease, around, dispatcher);
-    match shard.restore().await {
-        Ok(()) => Ok(shard),
-        Err(error) => {
-            let dispatcher = std::mem::replace(&mut shard.dispatcher, Dispatcher::new(0));
-            Err((error, dispatcher))
+    died: &mut Option<Str>,
+) -> Result<Option<Shard>, Error> {
+    let before = around.store.pulse().await?;
+    let lease = match around.store.acquire(id, server).await? {
+        Acquired::Leased { lease, after_failure } => {
+            if after_failure {
+                let owner = before.shards.iter().find(|known| known.shard == id);
+                let owner = owner.and_then(|known| known.owner);
+                let life = owner.map_or(format!("of epoch {}", lease.epoch), |it| it.to_string());
+                // An earlier one that is not durable yet stands for the same instances.
+                died.get_or_insert(life.into());
+            }
+            lease
         }
+        Acquired::Held { .. } | Acquired::NotMember | Acquired::NoShard => return Ok(None),
+    };
+    // What the earlier owner decided on may need a newer catalogue than the one known here.
+    let revision = around.store.pulse().await?.catalog;
+    around.catalogs.refresh(revision).await?;
+    let mut shard = Shard::new(lease, around);
+    if let Some(server) = died.as_ref() {
+        shard.note_death(server).await?;
+        *died = None;
     }
+    shard.restore().await?;
+    Ok(Some(shard))
 }
 
 impl Shard {
-    fn new(lease: Lease, around: &Surroundings, dispatcher: Dispatcher) -> Self {
+    fn new(lease: Lease, around: &Surroundings) -> Self {
         let mut blocks = Blocks::new(lease.shard, lease.blocks_next);
         let loose = KeyCursor { block: blocks.take(), next: 1 };
+        let mut catalog_changes = around.published.catalogs();
+        let catalog = catalog_changes.latest();
+        let plan = (lease.shard == crate::cluster::HOME).then(|| catalog.clone());
+        let mut settings_changes = around.shared.changes();
+        let settings = settings_changes.latest().settings.clone();
+        let mut dispatcher = Dispatcher::new(settings.service_calls_max);
+        for stream in around.streams.all() {
+            dispatcher.open_stream(stream);
+        }
         Self {
             store: around.store.clone(),
             clock: around.clock.clone(),
-            settings: around.settings.clone(),
+            settings,
+            shared: around.shared.clone(),
+            settings_changes,
+            settings_planned: None,
             services: around.services.clone(),
             published: around.published.clone(),
             now_ms: around.clock.now_ms(),
+            routes: around.routes.clone(),
+            post: around.post.clone(),
+            catalogs: around.catalogs.clone(),
             landed: lease.sequence,
             lease,
-            catalog: Arc::new(Catalog::default()),
+            catalog,
+            catalog_changes,
+            plan,
             blocks,
             loose,
             claimed: hashbrown::HashMap::new(),
@@ -219,22 +294,33 @@ impl Shard {
             dispatcher,
             wakes: Wakes::new(),
             entries: EntryQueue::default(),
-            waiters: hashbrown::HashMap::new(),
+            waiters: std::collections::BTreeMap::new(),
+            failing: std::collections::BTreeMap::new(),
+            lock_waiters: std::collections::BTreeMap::new(),
             calls: JoinSet::new(),
             chain: 0,
             documents_in_flight: hashbrown::HashMap::new(),
             entries_in_flight: hashbrown::HashMap::new(),
             schedules_in_flight: hashbrown::HashMap::new(),
             seen_in_flight: hashbrown::HashMap::new(),
+            dealt_with: hashbrown::HashMap::new(),
+            requests_in_flight: hashbrown::HashMap::new(),
+            claim_ms: i64::MIN,
+            dues: std::collections::BTreeSet::new(),
+            held_requests: Vec::new(),
+            held_schedules: Vec::new(),
+            starts_nothing: false,
+            inbox_ms: i64::MIN,
         }
     }
 
     pub(super) fn refuse_batch(&mut self, error: &Error) {
         let batch = std::mem::take(&mut self.batch);
         answer_all(batch.after, Err(error));
-        for (_, reply) in self.waiters.drain() {
+        for (_, reply) in std::mem::take(&mut self.waiters) {
             // The caller may have given up waiting.
             let _ = reply.send(Err(error.clone()));
         }
+        self.refuse_lock_waiters(error);
     }
 }

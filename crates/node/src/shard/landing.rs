@@ -63,6 +63,8 @@ impl Shard {
         self.documents_in_flight.clear();
         self.entries_in_flight.clear();
         self.schedules_in_flight.clear();
+        self.requests_in_flight.retain(|_, (_, written_in)| *written_in > sequence);
+        self.dealt_with.retain(|_, dealt_in| *dealt_in > sequence);
         self.claimed.retain(|_, (_, claimed_in)| *claimed_in > sequence);
         self.cache.landed(sequence, self.settings.hot_instances_max);
         self.wakes.landed(sequence);
@@ -77,10 +79,13 @@ impl Shard {
 
     async fn let_out(&mut self, mut after: After) -> Result<(), Error> {
         if let Some(catalog) = after.catalog.take() {
-            self.published.publish(catalog);
+            self.catalogs.adopt(catalog);
         }
-        for name in std::mem::take(&mut after.installed) {
-            self.install_services(&name).await;
+        for shard in std::mem::take(&mut after.nudges) {
+            self.post.letters(shard);
+        }
+        if after.claim {
+            self.post.claim();
         }
         self.again.extend(std::mem::take(&mut after.again));
         for activation in std::mem::take(&mut after.calls) {

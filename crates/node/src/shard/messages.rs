@@ -1,6 +1,7 @@
 //! Message buckets in the shard.
 //!
 //! Boundary: loads a bucket, asks the engine, and turns its effects into commands to instances.
+//! What concerns a bucket or an instance of another shard goes there as a letter.
 //! Read first: [`Shard::tell_bucket`].
 
 use std::collections::VecDeque;
@@ -11,8 +12,9 @@ use engine::message::{
 };
 use engine::{Command, Rejection, Start};
 
+use crate::cluster::letter::Letter;
 use crate::error::Error;
-use crate::input::{Input, NewMessage};
+use crate::input::NewMessage;
 
 use super::cache::HotBucket;
 use super::{BucketName, Shard};
@@ -25,6 +27,13 @@ impl Shard {
         name: BucketName,
         command: BucketCommand,
     ) -> Result<Result<bool, Rejection>, Error> {
+        let address = Address::Bucket { name: name.0.clone(), key: name.1.clone() };
+        if let Some(shard) = self.elsewhere(&address) {
+            if let Some(letter) = Letter::to_bucket(name.0, name.1, command) {
+                self.send(shard, &letter);
+            }
+            return Ok(Ok(false));
+        }
         self.fetch_bucket(&name).await?;
         let decision = match self.decide_bucket(&name, command) {
             Ok(decision) => decision,
@@ -48,7 +57,7 @@ impl Shard {
         command: BucketCommand,
     ) -> Result<Decision, Rejection> {
         let starts = self.catalog.message_starts.get(&name.0).cloned();
-        let starts = starts.as_deref().unwrap_or_default();
+        let starts = starts.as_deref().filter(|_| !self.starts_nothing).unwrap_or_default();
         let now_ms = self.now_ms;
         let Some(hot) = self.cache.buckets.get_mut(name) else { return Ok(Decision::default()) };
         let decision = decide(&mut hot.state, command, starts, !name.1.is_empty(), now_ms)?;
@@ -68,6 +77,21 @@ impl Shard {
     ) -> Result<Option<BucketCommand>, Error> {
         match effect {
             BucketEffect::Correlate { message, process, instance, step, element, variables } => {
+                if let Some(shard) = self.elsewhere(&Address::Instance(instance)) {
+                    let (name, key) = name.clone();
+                    let letter = Letter::Correlate {
+                        name,
+                        key,
+                        message,
+                        process,
+                        instance,
+                        step,
+                        element,
+                        variables,
+                    };
+                    self.send(shard, &letter);
+                    return Ok(None);
+                }
                 let command = Command::Correlate { step, element, variables };
                 if self.tell(instance, command).await?.is_err() {
                     return Ok(Some(BucketCommand::Return { message, process, step, element }));
@@ -109,6 +133,12 @@ impl Shard {
         Ok(None)
     }
 
+    /// Whether a step waits for messages of a bucket.
+    pub(super) async fn is_awaited(&mut self, name: &BucketName) -> Result<bool, Error> {
+        self.fetch_bucket(name).await?;
+        Ok(self.cache.buckets.get(name).is_some_and(|hot| !hot.state.waiting.is_empty()))
+    }
+
     fn hold(&mut self, name: &BucketName, holder: Holder) {
         if let Some(hot) = self.cache.buckets.get_mut(name) {
             let held = decide(&mut hot.state, BucketCommand::Hold(holder), &[], true, self.now_ms);
@@ -137,9 +167,13 @@ impl Shard {
     pub(super) async fn publish_from(&mut self, message: NewMessage) -> Result<(), Error> {
         self.chain += 1;
         if self.is_long() {
-            // Nobody waits for the answer.
-            let (reply, _nobody) = tokio::sync::oneshot::channel();
-            self.backlog.push_back(Input::Message { message, reply });
+            // It comes back from the inbox, where a crash does not lose it.
+            let (bucket, command) = self.publication(message);
+            let address = Address::Bucket { name: bucket.0.clone(), key: bucket.1.clone() };
+            let shard = self.elsewhere(&address).unwrap_or(self.lease.shard);
+            if let Some(letter) = Letter::to_bucket(bucket.0, bucket.1, command) {
+                self.send(shard, &letter);
+            }
             return Ok(());
         }
         match self.publish_message(message).await? {
@@ -153,12 +187,18 @@ impl Shard {
         &mut self,
         message: NewMessage,
     ) -> Result<Result<u64, Rejection>, Error> {
+        let (bucket, command) = self.publication(message);
+        let BucketCommand::Publish { message, .. } = command else { return Ok(Ok(0)) };
+        let told = self.tell_bucket(bucket, command).await?;
+        Ok(told.map(|_| message.0))
+    }
+
+    fn publication(&mut self, message: NewMessage) -> (BucketName, BucketCommand) {
         let NewMessage { name, key, id, time_to_live_ms, variables } = message;
         let message = MessageKey(self.loose_key());
         let deadline_ms = self.now_ms.saturating_add(time_to_live_ms.max(0));
         let command = BucketCommand::Publish { message, id, variables, deadline_ms, only: None };
-        let told = self.tell_bucket((name, key), command).await?;
-        Ok(told.map(|_| message.0))
+        ((name, key), command)
     }
 
     /// A bucket's wake-up: drops what is past its deadline.

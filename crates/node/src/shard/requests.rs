@@ -6,13 +6,15 @@
 use std::sync::Arc;
 
 use engine::Start;
-use engine::ids::{DefinitionKey, EntryKey};
+use engine::ids::{DefinitionKey, EntryKey, InstanceKey, JobKey};
+use engine::transition::{Run, StepVerdict};
 use feel::{Context, Str};
 use store::EntryState;
 
 use crate::catalog::Definition;
 use crate::error::Error;
-use crate::input::{Created, Ended, Input, Reply, Which};
+use crate::input::{Created, Ended, Input, NewMessage, Reply, Which};
+use crate::packages::Prepared;
 
 use super::Shard;
 use super::dispatch::Poll;
@@ -40,37 +42,36 @@ impl Shard {
                 self.answer(reply, Ok(accepted));
             }
             Input::Message { message, reply } => {
-                let published = self.publish_message(message).await?.map_err(Error::from);
+                let published = self.message(message).await?;
                 self.settle().await?;
                 self.answer(reply, published);
             }
+            Input::Verdicts { instance, job, worker, verdicts, reply } => {
+                let replayed = self.take_verdicts(instance, job, worker, &verdicts).await?;
+                self.answer(reply, replayed);
+            }
+            Input::Lock { name, act, reply } => self.ask_lock(name, act, reply).await?,
             Input::Activate { request, most, wait, reply } => {
-                let job_type = request.job_type.clone();
-                let queue = self.dispatcher.queue(&job_type);
-                queue.polls.push_back(Poll { request, most, wait, reply });
-                self.serve(&job_type).await?;
-                // Whoever does not wait and got nothing hears so by the dropped reply.
-                self.dispatcher.queue(&job_type).polls.retain(|poll| poll.wait);
+                self.poll(Poll { request, most, wait, reply }).await?;
             }
             Input::OpenStream(stream) => {
                 let job_type = stream.request.job_type.clone();
-                self.dispatcher.queue(&job_type).streams.push(stream);
+                self.dispatcher.open_stream(stream);
                 self.serve(&job_type).await?;
             }
             Input::StreamReady { job_type } => self.serve(&job_type).await?,
-            Input::StreamClosed { id, undelivered } => {
-                self.dispatcher.close_stream(id);
-                for job in undelivered {
-                    self.release(job).await?;
-                }
-            }
+            Input::StreamClosed { id, undelivered } => self.close_stream(id, undelivered).await?,
             Input::Deploy { prepared, reply } => {
-                let deployed = self.deploy(*prepared).await?;
-                self.answer(reply, deployed);
+                self.deploy_unless_maintained(prepared, reply).await?;
             }
             Input::Enable { process, version, reply } => {
                 let enabled = self.enable(&process, version).await?;
                 self.answer(reply, enabled);
+            }
+            Input::Tokens { changes, reply } => {
+                self.batch.changes += 1;
+                self.batch.unit.tokens.extend(changes);
+                self.answer(reply, Ok(()));
             }
             Input::Replay { entries, reply } => {
                 let number = self.replay(entries).await?;
@@ -84,11 +85,44 @@ impl Shard {
                 let number = self.purge().await?;
                 self.answer(reply, Ok(number));
             }
+            operations @ (Input::Settings { .. }
+            | Input::Request { .. }
+            | Input::Claim
+            | Input::Requested { .. }) => self.operate(operations).await?,
             Input::ServiceDone => self.serve_services().await?,
-            // Stopping is the loop's business.
-            Input::Stop { .. } => {}
+            Input::Letters => self.read_inbox().await?,
         }
         self.settle().await
+    }
+
+    async fn close_stream(&mut self, id: u64, undelivered: Vec<JobKey>) -> Result<(), Error> {
+        self.dispatcher.close_stream(id);
+        for job in undelivered {
+            self.release(job).await?;
+        }
+        Ok(())
+    }
+
+    async fn poll(&mut self, poll: Poll) -> Result<(), Error> {
+        let job_type = poll.request.job_type.clone();
+        self.dispatcher.queue(&job_type).polls.push_back(poll);
+        self.serve(&job_type).await?;
+        // Whoever does not wait and got nothing hears so by the dropped reply.
+        self.dispatcher.queue(&job_type).polls.retain(|poll| poll.wait);
+        Ok(())
+    }
+
+    async fn take_verdicts(
+        &mut self,
+        instance: InstanceKey,
+        job: JobKey,
+        worker: Str,
+        verdicts: &[StepVerdict],
+    ) -> Result<Result<(), Error>, Error> {
+        let run = Run { job, worker, verdicts };
+        let replayed = self.replay_run(instance, &run).await?.map_err(Error::from);
+        self.settle().await?;
+        Ok(replayed)
     }
 
     /// Keeps an answer until everything that it may be based on is durable.
@@ -103,6 +137,51 @@ impl Shard {
         }));
     }
 
+    /// Settings and process requests.
+    async fn operate(&mut self, input: Input) -> Result<(), Error> {
+        match input {
+            Input::Settings { changes, by, mode, reply } => {
+                let changed = self.change_settings(changes, by, mode).await?;
+                self.answer(reply, changed);
+            }
+            Input::Request { process, variables, due_ms, reply } => {
+                let key = self.request(process, variables, due_ms);
+                self.answer(reply, Ok(key));
+            }
+            Input::Claim => self.claim_ms = self.claim_ms.min(self.now_ms),
+            Input::Requested { request, row } => self.start_requested(request, *row).await?,
+            other => {
+                let detail = format!("{other:?} is no input of operations");
+                return Err(Error::Internal { detail });
+            }
+        }
+        Ok(())
+    }
+
+    async fn deploy_unless_maintained(
+        &mut self,
+        prepared: Box<Prepared>,
+        reply: Reply<(Vec<DefinitionKey>, u64)>,
+    ) -> Result<(), Error> {
+        let deployed = match self.maintained() {
+            Some(refused) => Err(refused),
+            None => Ok(self.deploy(*prepared).await?),
+        };
+        self.answer(reply, deployed);
+        Ok(())
+    }
+
+    /// A client's message.
+    async fn message(&mut self, message: NewMessage) -> Result<Result<u64, Error>, Error> {
+        if let Some(refused) = self.message_maintained(&message).await? {
+            return Ok(Err(refused));
+        }
+        self.starts_nothing = self.settings.maintenance.is_some();
+        let published = self.publish_message(message).await;
+        self.starts_nothing = false;
+        Ok(published?.map_err(Error::from))
+    }
+
     async fn create(
         &mut self,
         which: Which,
@@ -110,7 +189,11 @@ impl Shard {
         reply: Reply<Created>,
         ended: Option<Reply<Ended>>,
     ) -> Result<(), Error> {
-        let definition = match self.find(&which) {
+        let found = match self.maintained() {
+            Some(refused) => Err(refused),
+            None => self.find(&which),
+        };
+        let definition = match found {
             Ok(definition) => definition,
             Err(error) => {
                 self.answer(reply, Err(error));
@@ -145,7 +228,7 @@ impl Shard {
         Ok(())
     }
 
-    fn find(&self, which: &Which) -> Result<Arc<Definition>, Error> {
+    pub(super) fn find(&self, which: &Which) -> Result<Arc<Definition>, Error> {
         let (found, name) = match which {
             Which::Key(key) => (self.catalog.definitions.get(key), key.0.to_string()),
             Which::Enabled(process) => (self.catalog.enabled(process), process.to_string()),
@@ -223,12 +306,15 @@ impl Shard {
     }
 
     async fn purge(&mut self) -> Result<u64, Error> {
-        let found = self.store.forgettable(self.now_ms.saturating_add(1), PAGE).await?;
+        let before_ms = self.now_ms.saturating_add(1);
+        let found = self.store.forgettable(self.lease.shard, before_ms, PAGE).await?;
         let number = found.len() as u64;
         self.batch.changes += 1;
         self.batch.unit.forget.extend(found);
-        self.batch.unit.seen_before_ms =
-            Some(self.now_ms.saturating_sub(self.settings.duplicates_ms));
+        if self.is_home() {
+            self.batch.unit.seen_before_ms =
+                Some(self.now_ms.saturating_sub(self.settings.duplicates_ms));
+        }
         Ok(number)
     }
 
@@ -236,10 +322,11 @@ impl Shard {
         &mut self,
         process: &Str,
         version: Option<u32>,
-    ) -> Result<Result<(), Error>, Error> {
+    ) -> Result<Result<u64, Error>, Error> {
+        let plan = self.planned()?;
         let wanted: Option<DefinitionKey> = match version {
             None => None,
-            Some(version) => match self.catalog.version(process, version) {
+            Some(version) => match plan.version(process, version) {
                 Some(found) => Some(found.key),
                 None => {
                     let name = format!("{process}:{version}");
@@ -247,16 +334,13 @@ impl Shard {
                 }
             },
         };
-        if !self.catalog.versions.contains_key(process) {
+        if !plan.versions.contains_key(process) {
             return Ok(Err(Error::not_found("process", process)));
         }
-        let mut catalog = (*self.catalog).clone();
+        let mut catalog = (*plan).clone();
         let changed = catalog.enable(process, wanted);
-        self.switch(catalog, &changed);
+        let revision = self.switch(catalog, &changed);
         self.reschedule(&changed).await?;
-        if wanted.is_some() {
-            self.unpark(process).await?;
-        }
-        Ok(Ok(()))
+        Ok(Ok(revision))
     }
 }

@@ -1,22 +1,19 @@
-//! Taking a shard over: its lease, what is deployed, and the indexes of what waits.
+//! Taking a shard over: the indexes of what waits.
 //!
-//! Boundary: reads index rows in pages and compiles definitions; instances stay rows until they
-//! are needed, so that a start does not grow with the number that wait.
+//! Boundary: reads index rows in pages; instances stay rows until they are needed, so that a start
+//! does not grow with the number that wait. What is deployed is known before.
 //! Read first: [`Shard::restore`].
 
-use std::sync::Arc;
-
 use engine::Command;
-use engine::ids::{Address, InstanceKey};
-use engine::instance::Rules;
+use engine::ids::{Address, InstanceKey, JobKey};
+use engine::instance::{Job, JobState};
 use feel::Str;
-use hashbrown::HashMap;
-use host::package::{Limits, Manifest, Package, PackageSource, QualityOfService};
-use store::{DefinitionRow, EntryState};
+use store::{EntryFilter, EntryState};
 
-use crate::catalog::{ActivePackage, Catalog, Definition, SERVICE_PREFIX, is_straight_through};
+use crate::catalog::SERVICE_PREFIX;
 use crate::error::Error;
 use crate::input::Input;
+use crate::logical;
 
 use super::Shard;
 
@@ -26,21 +23,26 @@ const PAGE: u32 = 5_000;
 impl Shard {
     /// Loads what a new owner needs. What is in memory must have been dropped before.
     pub(super) async fn restore(&mut self) -> Result<(), Error> {
-        self.catalog = Arc::new(self.read_catalog().await?);
-        self.published.publish(self.catalog.clone());
-        let names: Vec<Str> = self.catalog.packages.keys().cloned().collect();
-        for name in names {
-            self.install_services(&name).await;
-        }
         self.wakes.load(&*self.store, self.lease.shard, self.now_ms).await?;
         self.restore_leases().await?;
         self.restore_entries().await?;
+        self.free_locks_of_the_lost().await?;
+        self.restore_requests().await?;
+        // What was enabled while nobody had the shard is not parked any more.
+        let mut enabled: Vec<Str> = self.catalog.enabled.keys().cloned().collect();
+        enabled.sort_unstable();
+        if self.has_parked().await? {
+            for process in enabled {
+                self.unpark(&process).await?;
+            }
+        }
         for (job_type, _) in self.store.job_types(self.lease.shard).await? {
             if job_type.starts_with(SERVICE_PREFIX) {
                 self.dispatcher.queue(&job_type);
             }
         }
         self.backlog.push_back(Input::ServiceDone);
+        self.backlog.push_back(Input::Letters);
         // Workers that stayed through a failure wait for what is ready in the store.
         let wanted = self.dispatcher.wanted();
         self.backlog.extend(wanted.into_iter().map(|job_type| Input::StreamReady { job_type }));
@@ -55,6 +57,9 @@ impl Shard {
             after = Some(last.job);
             for leased in page {
                 self.dispatcher.keep_lease(leased.job, leased.deadline_ms);
+                if logical::server_of(&leased.job_type).is_some() {
+                    self.release_of_the_gone(leased.job).await?;
+                }
                 if leased.job_type.starts_with(SERVICE_PREFIX) {
                     // The call died with the server that made it.
                     let command = Command::ReleaseJob { job: leased.job };
@@ -65,21 +70,42 @@ impl Shard {
         }
     }
 
+    /// Gives a job of a logical server back if the server that worked it is not there any more.
+    async fn release_of_the_gone(&mut self, job: JobKey) -> Result<(), Error> {
+        let instance = InstanceKey(job.0);
+        let Some(owner) = self.fetch(instance).await? else { return Ok(()) };
+        let found = self.cache.get(owner).and_then(|hot| hot.state.job(job));
+        if let Some((_, Job { state: JobState::Leased { worker, .. }, .. })) = found {
+            let table = self.routes.table();
+            if table.members.values().all(|member| member.about.name != *worker) {
+                let command = Command::ReleaseJob { job };
+                self.backlog.push_back(Input::Command { instance, command, reply: None });
+            }
+        }
+        Ok(())
+    }
+
     async fn restore_entries(&mut self) -> Result<(), Error> {
-        let mut after = None;
+        let mut filter = EntryFilter {
+            state: Some(EntryState::Queued),
+            shard: Some(self.lease.shard),
+            limit: PAGE,
+            ..EntryFilter::default()
+        };
         loop {
-            let page = self.store.entries(EntryState::Queued, None, after, PAGE).await?;
+            let page = self.store.entries(&filter).await?;
             let Some((last, _)) = page.last() else { break };
-            after = Some(*last);
+            filter.after = Some(*last);
             for (entry, row) in page {
                 self.entries.add(entry, row);
             }
         }
-        let mut after = None;
+        filter.state = Some(EntryState::InProcess);
+        filter.after = None;
         loop {
-            let page = self.store.entries(EntryState::InProcess, None, after, PAGE).await?;
+            let page = self.store.entries(&filter).await?;
             let Some((last, _)) = page.last() else { return Ok(()) };
-            after = Some(*last);
+            filter.after = Some(*last);
             for (entry, row) in page {
                 if !self.survives(row.instance).await? {
                     // Volatile tracking, or a service call that died with its server: again.
@@ -89,98 +115,19 @@ impl Shard {
         }
     }
 
-    async fn survives(&self, instance: Option<InstanceKey>) -> Result<bool, Error> {
+    async fn has_parked(&self) -> Result<bool, Error> {
+        let filter = EntryFilter {
+            state: Some(EntryState::Parked),
+            shard: Some(self.lease.shard),
+            limit: 1,
+            ..EntryFilter::default()
+        };
+        Ok(!self.store.entries(&filter).await?.is_empty())
+    }
+
+    pub(super) async fn survives(&self, instance: Option<InstanceKey>) -> Result<bool, Error> {
         let Some(instance) = instance else { return Ok(false) };
         let found = self.store.load(self.lease.shard, &[Address::Instance(instance)]).await?;
         Ok(found.into_iter().next().flatten().is_some())
-    }
-
-    async fn read_catalog(&self) -> Result<Catalog, Error> {
-        let mut catalog = Catalog::default();
-        let mut manifests: HashMap<(Str, Str), Manifest> = HashMap::new();
-        for row in self.store.packages().await? {
-            let package = match self.read_package(&row.digest).await {
-                // An earlier version that cannot be read leaves its processes the defaults.
-                Err(error) if !row.active => {
-                    let (package, version) = (&row.name, &row.version);
-                    tracing::warn!(%package, %version, %error, "a package cannot be read");
-                    continue;
-                }
-                read => read?,
-            };
-            manifests.insert((row.name, row.version), package.manifest().clone());
-            if !row.active {
-                continue;
-            }
-            let active = ActivePackage { package, digest: row.digest, at_ms: row.at_ms };
-            catalog.put_package(Arc::new(active));
-        }
-        let mut models: HashMap<Str, bpmn::Model> = HashMap::new();
-        for row in self.store.definitions().await? {
-            if !models.contains_key(&row.digest) {
-                let content = self.blob(&row.digest).await?;
-                let model = bpmn::read(&content, &bpmn::Limits::default()).map_err(|_| {
-                    let detail = format!("stored resource `{}` does not compile", row.resource);
-                    Error::Internal { detail }
-                })?;
-                models.insert(row.digest.clone(), model);
-            }
-            let quality = quality_of(&manifests, &row);
-            let model = models.get(&row.digest);
-            let program =
-                model.and_then(|model| model.programs.iter().find(|known| known.id == row.process));
-            let Some(program) = program else {
-                let detail = format!("stored resource `{}` lost its process", row.resource);
-                return Err(Error::Internal { detail });
-            };
-            catalog.add(definition_of(&row, program, quality));
-        }
-        Ok(catalog)
-    }
-
-    async fn read_package(&self, digest: &str) -> Result<Package, Error> {
-        let archive = self.blob(digest).await?;
-        PackageSource::read_archive(&archive, &Limits::default())
-            .and_then(Package::check)
-            .map_err(|problems| Error::Refused { problems })
-    }
-
-    async fn blob(&self, digest: &str) -> Result<bytes::Bytes, Error> {
-        self.store
-            .blob(digest)
-            .await?
-            .ok_or_else(|| Error::Internal { detail: format!("blob `{digest}` is missing") })
-    }
-}
-
-/// The quality of service that the version's own package declares.
-fn quality_of(manifests: &HashMap<(Str, Str), Manifest>, row: &DefinitionRow) -> QualityOfService {
-    let own = (row.package.clone(), row.package_version.clone());
-    manifests.get(&own).map(|known| known.quality_of_service(&row.process)).unwrap_or_default()
-}
-
-fn definition_of(
-    row: &DefinitionRow,
-    program: &bpmn::Program,
-    quality: QualityOfService,
-) -> Definition {
-    Definition {
-        key: row.key,
-        version: row.version,
-        straight_through: is_straight_through(program),
-        program: Arc::new(program.clone()),
-        rules: Rules {
-            definition: row.key,
-            version: row.version,
-            optimize_locally: quality.optimize_locally,
-        },
-        quality,
-        package: row.package.clone(),
-        package_version: row.package_version.clone(),
-        resource: row.resource.clone(),
-        digest: row.digest.clone(),
-        deployment: row.deployment,
-        enabled: row.enabled,
-        at_ms: row.at_ms,
     }
 }

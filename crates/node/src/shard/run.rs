@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use engine::Command;
 use engine::ids::Address;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, watch};
 
 use crate::error::Error;
 use crate::input::Input;
-use crate::published::{Condition, Counters};
+use crate::published::Counters;
 
 use super::Shard;
-use super::keeper::{Exit, refuse};
+use super::keeper::{Exit, Order, refuse};
 use super::landing::{Flight, answer_all, land};
 
 /// The longest sleep; a clock that was set is noticed after it.
@@ -24,40 +24,57 @@ const SLEEP_MAX_MS: i64 = 1_000;
 const TURNS_MAX: usize = 1_000;
 
 impl Shard {
-    pub(super) async fn serve_inputs(&mut self, receiver: &mut mpsc::Receiver<Input>) -> Exit {
+    pub(super) async fn serve_inputs(
+        &mut self,
+        receiver: &mut mpsc::Receiver<Input>,
+        orders: &mut watch::Receiver<Order>,
+    ) -> Exit {
         let mut flight: Option<Flight> = None;
         let mut inputs: Vec<Input> = Vec::with_capacity(self.settings.batch_inputs_max);
-        let mut stopping: Option<oneshot::Sender<()>> = None;
-        let mut stop_by_ms = i64::MAX;
+        let mut stop_by_ms: Option<i64> = None;
         loop {
             let room = self.settings.batch_inputs_max.saturating_sub(self.batch.inputs);
             let idle = self.again.is_empty() && self.backlog.is_empty();
             let sleep = if idle { self.sleep_ms() } else { 0 };
+            let is_last = self.is_last(stop_by_ms);
             tokio::select! {
                 biased;
                 landed = land(&mut flight), if flight.is_some() => {
                     if let Err(error) = self.landed(landed).await {
-                        return Exit::Failed(error, stopping);
+                        return Exit::Failed(error);
                     }
                 }
-                received = receiver.recv_many(&mut inputs, room),
-                    if room > 0 && stopping.is_none() =>
-                {
+                changed = orders.changed() => {
+                    let order = *orders.borrow_and_update();
+                    if changed.is_err() || order == Order::LetGo {
+                        return self.let_go(flight, &mut inputs);
+                    }
+                    let by = self.now_ms.saturating_add(self.settings.stop_calls_ms);
+                    stop_by_ms.get_or_insert(by);
+                    self.dispatcher.services_max = 0;
+                }
+                () = self.catalog_changes.changed() => {
+                    if let Err(error) = self.adopt_catalog().await {
+                        return fail(flight, error);
+                    }
+                }
+                () = self.settings_changes.changed() => self.adopt_settings(),
+                received = receiver.recv_many(&mut inputs, room), if room > 0 && !is_last => {
                     if received == 0 {
-                        return self.abandon(flight);
+                        return self.let_go(flight, &mut inputs);
                     }
                 }
                 Some(done) = self.calls.join_next(), if room > 0 => {
                     if let Err(error) = self.called(done).await {
-                        return fail(flight, error, stopping);
+                        return fail(flight, error);
                     }
                 }
                 () = tokio::time::sleep(Duration::from_millis(sleep)), if room > 0 => {}
             }
             self.now_ms = self.clock.now_ms().max(self.now_ms);
-            if let Err(error) = self.decide(&mut inputs, &mut stopping).await {
+            if let Err(error) = self.decide(&mut inputs).await {
                 drain(&mut inputs);
-                return fail(flight, error, stopping);
+                return fail(flight, error);
             }
             if self.batch.is_idle() {
                 // Inputs that asked for nothing to be written use up no budget.
@@ -65,18 +82,21 @@ impl Shard {
             } else if flight.is_none() {
                 flight = Some(self.launch());
             }
-            if stopping.is_some() && stop_by_ms == i64::MAX {
-                stop_by_ms = self.now_ms.saturating_add(self.settings.stop_calls_ms);
-                self.dispatcher.services_max = 0;
-            }
-            let is_done = self.calls.is_empty() || self.now_ms >= stop_by_ms;
-            if flight.is_none()
-                && is_done
-                && let Some(reply) = stopping.take()
-            {
-                return Exit::Stopped(reply);
+            if flight.is_none() && self.is_last(stop_by_ms) {
+                return self.done();
             }
         }
+    }
+
+    /// Whether nothing more is taken in; service calls that run may end before.
+    fn is_last(&self, stop_by_ms: Option<i64>) -> bool {
+        stop_by_ms.is_some_and(|by| self.calls.is_empty() || self.now_ms >= by)
+    }
+
+    /// Everything is durable; who waits for the end of an instance asks its next owner.
+    fn done(&mut self) -> Exit {
+        self.refuse_batch(&Error::Unavailable { doing: "moving a shard" });
+        Exit::Done
     }
 
     async fn called(
@@ -89,29 +109,20 @@ impl Shard {
         }
     }
 
-    /// Nobody can ask for anything any more: what is decided is left to the store as it is.
-    fn abandon(&mut self, flight: Option<Flight>) -> Exit {
-        let error = Error::Unavailable { doing: "stopping" };
+    /// The shard is not this server's any more: what is decided is left to the store as it is.
+    fn let_go(&mut self, flight: Option<Flight>, inputs: &mut Vec<Input>) -> Exit {
+        drain(inputs);
         if let Some(flight) = flight {
-            answer_all(flight.after, Err(&error));
+            let detail = "the server's lease ran out while it was written".to_owned();
+            answer_all(flight.after, Err(&Error::Storage { detail }));
         }
-        self.refuse_batch(&error);
-        Exit::Abandoned
+        self.refuse_batch(&Error::Unavailable { doing: "moving a shard" });
+        Exit::LetGo
     }
 
     /// Decides on everything that waits, within the batch's budget.
-    async fn decide(
-        &mut self,
-        inputs: &mut Vec<Input>,
-        stopping: &mut Option<oneshot::Sender<()>>,
-    ) -> Result<(), Error> {
+    async fn decide(&mut self, inputs: &mut Vec<Input>) -> Result<(), Error> {
         self.chain = 0;
-        // First of all, so that it is not lost if something else fails.
-        let stop = inputs.iter().position(|input| matches!(input, Input::Stop { .. }));
-        if let Some(Input::Stop { reply }) = stop.map(|at| inputs.remove(at)) {
-            self.published.set_condition(Condition::Stopping);
-            *stopping = Some(reply);
-        }
         self.prefetch(inputs).await?;
         Counters::add(&self.published.counters.inputs, inputs.len() as u64);
         for input in inputs.drain(..) {
@@ -128,6 +139,12 @@ impl Shard {
         for _ in 0..TURNS_MAX {
             let Some(instance) = self.again.pop_front() else { break };
             self.take_turn(instance).await?;
+        }
+        if self.now_ms >= self.inbox_ms {
+            self.read_inbox().await?;
+        }
+        if self.now_ms >= self.claim_ms {
+            self.claim().await?;
         }
         self.wake_up().await
     }
@@ -149,7 +166,7 @@ impl Shard {
             self.settle().await?;
         }
         for _ in 0..TURNS_MAX {
-            if self.is_long() {
+            if self.is_long() || self.settings.maintenance.is_some() {
                 break;
             }
             let Some((entry, row)) = self.entries.pop_due(self.now_ms) else { break };
@@ -173,30 +190,41 @@ impl Shard {
                 self.batch.disarm(due_ms, Address::Bucket { name, key }, id);
             }
             Address::Schedule { definition, element } => {
+                if self.hold_schedule(due_ms, &Address::Schedule { definition, element }, id) {
+                    return Ok(());
+                }
                 self.fire_schedule(definition, element, due_ms).await?;
+            }
+            Address::Lock { name } => {
+                self.expire_lock(name.clone()).await?;
+                self.batch.disarm(due_ms, Address::Lock { name }, id);
             }
         }
         self.settle().await
     }
 
     fn sleep_ms(&self) -> u64 {
-        let next =
-            self.wakes.next_ms().min(self.dispatcher.next_expiry_ms()).min(self.entries.next_ms());
+        let entries_ms = match &self.settings.maintenance {
+            None => self.entries.next_ms(),
+            Some(_) => i64::MAX,
+        };
+        let next = self.wakes.next_ms().min(self.dispatcher.next_expiry_ms()).min(entries_ms);
+        let next = next.min(self.inbox_ms).min(self.claim_ms);
         let wait = next.saturating_sub(self.now_ms).clamp(0, SLEEP_MAX_MS);
         u64::try_from(wait).unwrap_or(0)
     }
 }
 
-fn fail(flight: Option<Flight>, error: Error, stopping: Option<oneshot::Sender<()>>) -> Exit {
+fn fail(flight: Option<Flight>, error: Error) -> Exit {
     if let Some(flight) = flight {
         // The store finishes it or not; either way the shard is loaded again from there.
         answer_all(flight.after, Err(&error));
     }
-    Exit::Failed(error, stopping)
+    Exit::Failed(error)
 }
 
 fn drain(inputs: &mut Vec<Input>) {
     for input in inputs.drain(..) {
-        refuse(input, Condition::Recovering);
+        refuse(input, crate::published::Condition::Recovering);
     }
 }

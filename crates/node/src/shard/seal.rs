@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use engine::ids::{Address, DocumentKey, InstanceKey};
 use engine::instance::Status;
-use feel::Value;
+use feel::{Str, Value};
 use hashbrown::HashSet;
 use store::{
     AggregateChange, DocumentRow, InstanceChange, InstanceState, NewAudit, TimerChange, Unit,
@@ -37,6 +37,9 @@ impl Shard {
         }
         for name in batch.buckets {
             self.seal_bucket(&name, &mut unit);
+        }
+        for name in batch.locks {
+            self.seal_lock(name, &mut unit);
         }
         unit.jobs = batch.jobs.into_values().map(|slot| slot.change).collect();
         unit.timers = batch
@@ -74,6 +77,7 @@ impl Shard {
             Status::Active => None,
             Status::Completed => Some(InstanceState::Completed),
             Status::Cancelled => Some(InstanceState::Cancelled),
+            Status::Failed => Some(InstanceState::Failed),
         };
         list(hot, unit);
         if let Some(state) = ended {
@@ -120,6 +124,17 @@ impl Shard {
             unit.aggregates.push(AggregateChange { address, snapshot: None });
         }
         self.cache.sealed_bucket(name, unit.sequence);
+    }
+
+    fn seal_lock(&mut self, name: Str, unit: &mut Unit) {
+        let Some(lock) = self.cache.locks.get(&name) else { return };
+        let mut snapshot = Vec::with_capacity(64);
+        lock.state.encode_to(&mut snapshot);
+        let address = Address::Lock { name: name.clone() };
+        unit.aggregates.push(AggregateChange { address, snapshot: Some(Bytes::from(snapshot)) });
+        let row = super::locks::row_of(&lock.state);
+        self.cache.sealed_lock(&name, unit.sequence);
+        unit.locks.push((name, row));
     }
 }
 

@@ -36,44 +36,15 @@ pub(crate) enum CallDone {
 }
 
 impl Shard {
-    /// Makes the services of an active package callable. A package that cannot be unpacked
-    /// leaves its services uncallable, which jobs say as their cause.
-    pub(super) async fn install_services(&mut self, name: &str) {
-        let Some(active) = self.catalog.packages.get(name).cloned() else { return };
-        let directory = self.settings.packages_dir.join(active.digest.replace(':', "-"));
-        let activation = host::service::Activation {
-            directory: Some(directory.clone()),
-            server: self.settings.server.clone(),
-            settings: std::collections::BTreeMap::new(),
-            now_ms: self.now_ms,
-        };
-        let source = active.clone();
-        let unpacked = tokio::task::spawn_blocking(move || {
-            if directory.exists() { Ok(()) } else { source.package.source.unpack(&directory) }
-        });
-        match unpacked.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(package = name, %error, "a package is not unpacked"),
-            Err(error) => tracing::error!(package = name, %error, "a package is not unpacked"),
-        }
-        self.services.install(&active.package.source, activation);
-    }
-
     /// Calls the service of a job.
     pub(super) fn call(&mut self, activation: Activation) {
-        let wanted = activation.job_type.strip_prefix(SERVICE_PREFIX).unwrap_or_default();
         let package = self
             .catalog
             .definitions
             .get(&activation.definition)
             .map_or_else(|| "".into(), |definition| definition.package.clone());
-        let full = service_reference(wanted, &package);
-        let call = self.call_of(
-            &full,
-            Value::Context(to_context(&activation.variables)),
-            format!("{}.{}", activation.job, activation.failures),
-            activation.failures + 1,
-        );
+        let key = format!("{}.{}", activation.job, activation.failures);
+        let call = call_of(&activation, &package, key, self.now_ms);
         let services = self.services.clone();
         self.calls.spawn(async move {
             let instance = activation.instance;
@@ -95,7 +66,8 @@ impl Shard {
         let content = self.content_of(&row).await?;
         let full = format!("{package}/{service}");
         let key = format!("{entry}.{}", row.attempts);
-        let call = self.call_of(&full, Value::Context(content), key, row.attempts + 1);
+        let input = Value::Context(content);
+        let call = call_with(&full, input, key, row.attempts + 1, self.now_ms);
         let services: Arc<Services> = self.services.clone();
         self.calls.spawn(async move {
             let failure = services.invoke(call).await.err().map(|failure| match failure {
@@ -106,22 +78,31 @@ impl Shard {
         });
         Ok(())
     }
+}
 
-    fn call_of(&self, full: &str, input: Value, idempotency_key: String, attempt: u32) -> Call {
-        let (package, service) = full.split_once('/').unwrap_or(("", full));
-        Call {
-            package: package.to_owned(),
-            service: service.to_owned(),
-            input,
-            idempotency_key,
-            deadline_ms: CALL_MS,
-            now_ms: self.now_ms,
-            attempt,
-        }
+/// The call of a job's service; `package` is that of its process.
+pub(crate) fn call_of(activation: &Activation, package: &str, key: String, now_ms: i64) -> Call {
+    let wanted = activation.job_type.strip_prefix(SERVICE_PREFIX).unwrap_or_default();
+    let full = service_reference(wanted, package);
+    let input = Value::Context(to_context(&activation.variables));
+    call_with(&full, input, key, activation.failures + 1, now_ms)
+}
+
+fn call_with(full: &str, input: Value, key: String, attempt: u32, now_ms: i64) -> Call {
+    let (package, service) = full.split_once('/').unwrap_or(("", full));
+    Call {
+        package: package.to_owned(),
+        service: service.to_owned(),
+        input,
+        idempotency_key: key,
+        deadline_ms: CALL_MS,
+        now_ms,
+        attempt,
     }
 }
 
-fn answer(activation: &Activation, result: Result<Value, Failure>) -> Command {
+/// What a job is told because of how its call ended.
+pub(crate) fn answer(activation: &Activation, result: Result<Value, Failure>) -> Command {
     let job = activation.job;
     match result {
         Ok(Value::Context(variables)) => Command::CompleteJob { job, variables },

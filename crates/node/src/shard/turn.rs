@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use engine::ids::{Address, Block, InstanceKey};
 use engine::instance::{Activation, Decision, Instance, decide, start};
+use engine::transition::{Run, replay};
 use engine::{Command, Effect, Event, Rejection, Start};
 use store::JobChange;
 
@@ -15,6 +16,7 @@ use crate::audit;
 use crate::catalog::Definition;
 use crate::error::Error;
 use crate::input::Input;
+use crate::logical::queue_of;
 use crate::published::Counters;
 
 use super::Shard;
@@ -62,6 +64,18 @@ impl Shard {
         key: InstanceKey,
         command: Command,
     ) -> Result<Result<Option<Activation>, Rejection>, Error> {
+        if !self.failing.is_empty() {
+            self.fail_first(key).await?;
+        }
+        self.tell_now(key, command).await
+    }
+
+    /// As [`Shard::tell`], also if the instance is to fail first.
+    pub(super) async fn tell_now(
+        &mut self,
+        key: InstanceKey,
+        command: Command,
+    ) -> Result<Result<Option<Activation>, Rejection>, Error> {
         let Some(key) = self.fetch(key).await? else {
             return Ok(Err(gone(key, &command)));
         };
@@ -80,6 +94,25 @@ impl Shard {
             }
             Err(rejection) => Ok(Err(rejection)),
         }
+    }
+
+    /// Applies what a server that hosts a logical server worked in one go.
+    pub(super) async fn replay_run(
+        &mut self,
+        key: InstanceKey,
+        run: &Run<'_>,
+    ) -> Result<Result<(), Rejection>, Error> {
+        if !self.failing.is_empty() {
+            self.fail_first(key).await?;
+        }
+        let gone = Err(Rejection::JobGone(run.job));
+        let Some(key) = self.fetch(key).await? else { return Ok(gone) };
+        let Some(hot) = self.cache.get_mut(key) else { return Ok(gone) };
+        let mut stamp = Self::stamp(self.now_ms, &self.settings.limits, &mut self.blocks);
+        let definition = hot.definition.clone();
+        let replayed =
+            replay(&mut hot.state, &definition.program, &definition.rules, run, &mut stamp);
+        Ok(replayed.map(|replayed| self.note(key, replayed.decision)))
     }
 
     /// Brings an instance into memory. `key` may be any key whose block the instance owns.
@@ -176,14 +209,16 @@ impl Shard {
                         matches!(effect, Effect::OfferJob { job: offered, .. } if offered == job)
                     });
                     if offered {
-                        self.batch.add_job(*job, job_type.clone());
+                        self.batch.add_job(*job, queue_of(job_type.clone()));
                     }
                 }
                 Event::StepCompleted { .. } => Counters::add(&counters.steps_completed, 1),
                 Event::JobCompleted { .. } => Counters::add(&counters.jobs_completed, 1),
                 Event::IncidentRaised { .. } => Counters::add(&counters.incidents_raised, 1),
                 Event::InstanceCompleted => Counters::add(&counters.completed, 1),
-                Event::InstanceCancelled => Counters::add(&counters.cancelled, 1),
+                Event::InstanceCancelled | Event::InstanceFailed { .. } => {
+                    Counters::add(&counters.cancelled, 1);
+                }
                 _ => {}
             }
             if !audit::is_kept(event, logging, is_start(event, &hot.definition)) {
@@ -240,6 +275,12 @@ fn gone(key: InstanceKey, command: &Command) -> Rejection {
         | Command::CompleteChild { .. }
         | Command::CatchChildError { .. }
         | Command::LeaveUncaught { .. }
+        | Command::FailCall { .. }
+        | Command::FailForServer { .. }
+        | Command::TakeLock { .. }
+        | Command::TimeOutLock { .. }
+        | Command::LoseLock { .. }
+        | Command::Quarantine { .. }
         | Command::Cancel { .. }
         | Command::Continue => Rejection::InstanceGone(key),
     }

@@ -109,7 +109,7 @@ impl Wakes {
 mod tests {
     use engine::ids::{Address, InstanceKey, ShardId};
     use store::memory::Memory;
-    use store::{Store, TimerChange, Unit};
+    use store::{Acquired, Cluster, Lease, NewMember, Standing, Store, TimerChange, Unit};
 
     use super::{LOAD_MAX, WINDOW_MS, Wakes};
 
@@ -124,10 +124,29 @@ mod tests {
         std::iter::from_fn(|| wakes.pop_due(now_ms)).map(|(_, _, id)| id).collect()
     }
 
+    async fn lease(store: &Memory) -> Lease {
+        store.found(1).await.expect("founded");
+        let member = NewMember {
+            name: "test".into(),
+            peer: "".into(),
+            http: "".into(),
+            grpc: "".into(),
+            hosts: Vec::new(),
+            build: "".into(),
+            format_max: 1,
+            standing: Standing::Serving,
+        };
+        let server = store.join(&member, 1_000).await.expect("joined");
+        match store.acquire(SHARD, server).await.expect("an answer") {
+            Acquired::Leased { lease, .. } => lease,
+            other => panic!("no lease: {other:?}"),
+        }
+    }
+
     #[tokio::test]
     async fn stored_ones_and_ones_on_their_way_to_the_store_are_found_when_due() {
         let store = Memory::new();
-        let lease = store.acquire(SHARD, "test").await.expect("a lease");
+        let lease = lease(&store).await;
         let arm = |due_ms, id| TimerChange::Arm { due_ms, address: address(), id };
         let unit = Unit {
             shard: Some(SHARD),
@@ -155,7 +174,7 @@ mod tests {
     #[tokio::test]
     async fn a_cut_window_is_used_up_before_the_next_is_read() {
         let store = Memory::new();
-        let lease = store.acquire(SHARD, "test").await.expect("a lease");
+        let lease = lease(&store).await;
         let many = u64::from(LOAD_MAX);
         let timers =
             (0..=many).map(|id| TimerChange::Arm { due_ms: 10, address: address(), id }).collect();

@@ -13,9 +13,10 @@ use futures_util::future::try_join_all;
 use http::Method;
 use tokio::time::{Instant, sleep_until};
 
-use super::http::{Address, Connection};
+use super::http::Connection;
 use super::report::{Progress, Run};
 use super::{Options, Until, model};
+use crate::client::Route;
 
 /// What the connections share; they run in turn on one thread, and none holds it while waiting.
 struct Load {
@@ -32,7 +33,7 @@ struct Load {
 ///
 /// # Errors
 /// The server cannot be reached or refuses documents.
-pub(super) async fn run(address: &Address, options: &Options, until: Until) -> anyhow::Result<Run> {
+pub(super) async fn run(route: &Route, options: &Options, until: Until) -> anyhow::Result<Run> {
     let (connections, batch, pace) = layout(options);
     let load = Load {
         until,
@@ -42,7 +43,7 @@ pub(super) async fn run(address: &Address, options: &Options, until: Until) -> a
         started: std::cell::Cell::new(0),
         progress: Progress::new(until),
     };
-    let publishers = (0..connections).map(|index| publish(address, index, batch, &load));
+    let publishers = (0..connections).map(|index| publish(route, index, batch, &load));
     try_join_all(publishers).await?;
     load.progress.finish();
     let mut run = load.run.into_inner();
@@ -65,8 +66,8 @@ fn layout(options: &Options) -> (usize, usize, Option<Duration>) {
     (options.connections, batch, Some(pace))
 }
 
-async fn publish(address: &Address, index: usize, batch: usize, load: &Load) -> anyhow::Result<()> {
-    let mut connection = Connection::open(address).await?;
+async fn publish(route: &Route, index: usize, batch: usize, load: &Load) -> anyhow::Result<()> {
+    let mut connection = Connection::open(route).await?;
     let path = format!("/api/documents/{}", model::DOCUMENT);
     let mut text = String::new();
     for turn in 0_u32.. {

@@ -1,44 +1,40 @@
 //! A keep-alive HTTP/1.1 connection, one request at a time.
 //!
-//! Boundary: no TLS, no redirects, no retries.
+//! Boundary: no redirects, no retries.
 //! Read first: [`Connection`].   Tests: `tests.rs`.
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, ensure};
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, HOST};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-/// Where a face of the server listens, as `host:port`.
-#[derive(Clone, Debug)]
-pub(super) struct Address {
-    pub(super) authority: String,
-}
+use crate::client::{Credentials, Protocol, Route};
 
-impl Address {
-    /// Reads `http://host:port`.
-    ///
-    /// # Errors
-    /// It is another scheme, has no port, or is no address.
-    pub(super) fn parse(url: &str) -> anyhow::Result<Self> {
-        let uri: http::Uri = url.parse().with_context(|| format!("`{url}` is no address"))?;
-        if uri.scheme_str() != Some("http") {
-            bail!("`{url}`: expected `http://host:port`, the load generator speaks no TLS");
-        }
-        match (uri.authority(), uri.port_u16()) {
-            (Some(authority), Some(_)) => Ok(Self { authority: authority.to_string() }),
-            _ => bail!("`{url}` has no port"),
-        }
-    }
+/// How a face of the server is reached.
+///
+/// # Errors
+/// The address has no port or cannot be used.
+pub(super) fn route(
+    url: &str,
+    credentials: &Credentials,
+    protocol: Protocol,
+) -> anyhow::Result<Route> {
+    let route = Route::new(url, credentials, protocol).map_err(|failure| {
+        let problem = failure.problem.map(|problem| problem.to_string());
+        anyhow!("{}", problem.unwrap_or_else(|| format!("`{url}` cannot be used")))
+    })?;
+    let uri: http::Uri = url.parse().with_context(|| format!("`{url}` is no address"))?;
+    ensure!(uri.port_u16().is_some(), "`{url}` has no port");
+    Ok(route)
 }
 
 /// One connection. Closed when it is dropped.
 pub(super) struct Connection {
-    authority: String,
+    route: Route,
     sender: SendRequest<Full<Bytes>>,
     /// Drives the socket.
     _driver: JoinSet<()>,
@@ -47,19 +43,16 @@ pub(super) struct Connection {
 impl Connection {
     /// # Errors
     /// Nobody listens there.
-    pub(super) async fn open(address: &Address) -> anyhow::Result<Self> {
-        let authority = address.authority.clone();
-        let socket = TcpStream::connect(&authority)
-            .await
-            .with_context(|| format!("cannot reach `http://{authority}`"))?;
-        socket.set_nodelay(true)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(socket)).await?;
+    pub(super) async fn open(route: &Route) -> anyhow::Result<Self> {
+        let dialled = route.dial().await;
+        let stream = dialled.with_context(|| format!("cannot reach `{}`", route.url()))?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let mut driver = JoinSet::new();
         driver.spawn(async move {
             // How a connection ended is told by the request that was on it.
             let _ = connection.await;
         });
-        Ok(Self { authority, sender, _driver: driver })
+        Ok(Self { route: route.clone(), sender, _driver: driver })
     }
 
     /// Sends a request and reads the whole answer.
@@ -75,8 +68,11 @@ impl Connection {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header(HOST, &self.authority)
+            .header(HOST, &self.route.authority)
             .header(ACCEPT, "application/json");
+        if let Some(authorization) = &self.route.authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
         if !body.is_empty() {
             request = request.header(CONTENT_TYPE, content_type);
         }

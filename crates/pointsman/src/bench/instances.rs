@@ -21,10 +21,10 @@ use tonic::{Code, Status};
 
 use self::calls::{Calls, Tag, number};
 pub(super) use self::calls::{create_waiting, deploy};
-use super::http::Address;
 use super::report::{Progress, Run};
 use super::wire::{Event, Wire};
 use super::{Options, Until};
+use crate::client::Route;
 
 /// Ends of calls that are taken from one connection before the next one has its turn.
 const TURN: u32 = 64;
@@ -39,8 +39,8 @@ const OPENING: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// The server cannot be reached, or closes a connection or the stream of jobs.
-pub(super) async fn run(address: &Address, options: &Options, until: Until) -> anyhow::Result<Run> {
-    let mut load = Load::connect(address, options, until).await?;
+pub(super) async fn run(route: &Route, options: &Options, until: Until) -> anyhow::Result<Run> {
+    let mut load = Load::connect(route, options, until).await?;
     load.open_workers().await?;
     load.begin();
     while !load.is_done() {
@@ -86,10 +86,10 @@ struct Load {
 }
 
 impl Load {
-    async fn connect(address: &Address, options: &Options, until: Until) -> anyhow::Result<Self> {
+    async fn connect(route: &Route, options: &Options, until: Until) -> anyhow::Result<Self> {
         let mut wires = Vec::new();
         for _ in 0..options.connections {
-            wires.push(Wire::connect(&address.authority).await?);
+            wires.push(Wire::connect(route).await?);
         }
         let calls = Calls::new(&wires[0], options.profile);
         let pause = if options.rate.is_some() { 1 } else { 10 };

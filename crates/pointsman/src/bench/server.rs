@@ -11,7 +11,8 @@ use http::Method;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use super::http::{Address, Connection};
+use super::http::Connection;
+use crate::client::Route;
 
 const NO_BODY: (&str, Bytes) = ("application/json", Bytes::new());
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -35,8 +36,8 @@ pub(super) struct Server {
 impl Server {
     /// # Errors
     /// The server cannot be reached.
-    pub(super) async fn connect(address: &Address) -> anyhow::Result<Self> {
-        Ok(Self { connection: Connection::open(address).await? })
+    pub(super) async fn connect(route: &Route) -> anyhow::Result<Self> {
+        Ok(Self { connection: Connection::open(route).await? })
     }
 
     /// Deploys a package archive; the server answers when it is active.

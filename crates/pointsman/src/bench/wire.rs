@@ -1,7 +1,7 @@
 //! A lean gRPC client connection: many calls in flight, no task and no queue between them and the
 //! socket. Whoever owns the connection starts calls and takes their ends from [`Wire::next`].
 //!
-//! Boundary: unary and server-streaming calls over HTTP/2 without TLS; messages come and go as
+//! Boundary: unary and server-streaming calls over HTTP/2; messages come and go as
 //! bytes. No retries, no deadlines, no compression: a load generator wants to see the failure.
 //! Invariants: every started call ends in exactly one `Answer` or `End`; nothing is sent or
 //! received unless `next` is polled.
@@ -12,15 +12,17 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use api::tls::Stream;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use futures_util::Stream;
+use futures_util::Stream as _;
 use futures_util::stream::FuturesUnordered;
 use h2::client::{Connection, ResponseFuture, SendRequest};
 use h2::{Reason, RecvStream};
-use http::header::{CONTENT_TYPE, TE, USER_AGENT};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, TE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Request, Uri};
-use tokio::net::TcpStream;
 use tonic::{Code, Status};
+
+use crate::client::Route;
 
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
@@ -48,8 +50,8 @@ pub(crate) struct Method {
 /// One connection and all of its calls.
 pub(crate) struct Wire<T> {
     sender: SendRequest<Bytes>,
-    connection: Connection<TcpStream, Bytes>,
-    authority: String,
+    connection: Connection<Stream, Bytes>,
+    route: Route,
     buffer: BytesMut,
     /// Calls that wait for the server to allow another stream.
     waiting: VecDeque<Waiting<T>>,
@@ -71,26 +73,25 @@ enum Kind {
 }
 
 impl<T: Clone + Unpin> Wire<T> {
-    /// Opens a connection to `authority`, a `host:port`.
+    /// Opens a connection.
     ///
     /// # Errors
     /// The server cannot be reached or does not speak HTTP/2.
-    pub(crate) async fn connect(authority: &str) -> Result<Self, Status> {
-        let unreachable = |error: String| Status::unavailable(format!("`{authority}`: {error}"));
-        let socket =
-            TcpStream::connect(authority).await.map_err(|error| unreachable(error.to_string()))?;
-        socket.set_nodelay(true).map_err(|error| unreachable(error.to_string()))?;
+    pub(crate) async fn connect(route: &Route) -> Result<Self, Status> {
+        let url = route.url();
+        let unreachable = |error: String| Status::unavailable(format!("`{url}`: {error}"));
+        let stream = route.dial().await.map_err(|error| unreachable(error.to_string()))?;
         let (sender, connection) = h2::client::Builder::new()
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .enable_push(false)
-            .handshake(socket)
+            .handshake(stream)
             .await
             .map_err(|error| unreachable(error.to_string()))?;
         Ok(Self {
             sender,
             connection,
-            authority: authority.to_owned(),
+            route: route.clone(),
             buffer: BytesMut::new(),
             waiting: VecDeque::new(),
             unary: FuturesUnordered::new(),
@@ -101,15 +102,18 @@ impl<T: Clone + Unpin> Wire<T> {
     /// Prepares calls of `path`, such as `/gateway_protocol.Gateway/CompleteJob`.
     pub(crate) fn method(&self, path: &'static str) -> Method {
         let uri = Uri::builder()
-            .scheme("http")
-            .authority(self.authority.as_str())
+            .scheme(self.route.scheme())
+            .authority(self.route.authority.as_str())
             .path_and_query(path)
             .build()
             .unwrap_or_else(|_| Uri::from_static(path));
-        let mut headers = HeaderMap::with_capacity(3);
+        let mut headers = HeaderMap::with_capacity(4);
         headers.insert(TE, HeaderValue::from_static("trailers"));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         headers.insert(USER_AGENT, HeaderValue::from_static("pointsman-bench"));
+        if let Some(authorization) = &self.route.authorization {
+            headers.insert(AUTHORIZATION, authorization.clone());
+        }
         let mut request = Request::new(());
         *request.method_mut() = http::Method::POST;
         *request.version_mut() = http::Version::HTTP_2;

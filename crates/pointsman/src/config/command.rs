@@ -6,12 +6,15 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use serde_json::json;
+use node::Seed;
+use node::cluster::settings;
+use serde_json::{Value, json};
 
 use super::key::{KEYS, Key};
 use super::{Config, Given};
+use crate::client::{Remote, segment};
 use crate::nearest::nearest;
-use crate::output::{self, Format};
+use crate::output::{self, Format, remark};
 use crate::problem::Failure;
 
 /// What to do with the configuration.
@@ -25,6 +28,8 @@ pub(crate) enum Command {
         key: String,
         #[command(flatten)]
         file: File,
+        #[command(flatten)]
+        remote: Remote,
     },
     /// Show every key with its meaning, as an annotated file.
     Reference,
@@ -47,24 +52,21 @@ pub(crate) fn run(command: &Command, format: Format) -> Result<(), Failure> {
     let load = |file: &File| Config::load(given.file(file.path.as_deref()).as_deref(), &given);
     match command {
         Command::Check(file) => {
-            load(file)?;
+            let config = load(file)?;
+            config.security.check_files()?;
+            for Seed { name, origin, .. } in config.seeds() {
+                remark(&format!(
+                    "note: {origin}, is only the first value of the setting `{name}`, which all \
+                     servers share: `pointsman settings get {name}` shows the one in force"
+                ));
+            }
             output::show(format, &json!({"valid": true}), || "the configuration is valid".into())
         }
-        Command::Explain { key, file } => {
-            let known = KEYS.iter().find(|known| known.name == key).ok_or_else(|| unknown(key))?;
-            let config = load(file)?;
-            let (value, origin) = config.explain(known);
-            let origin = origin.to_string();
-            let data = json!({
-                "key": known.name, "value": value, "origin": origin, "default": known.default,
-                "environment": known.environment, "meaning": known.meaning,
-            });
-            output::show(format, &data, || {
-                format!(
-                    "{} = {value}\n  from: {origin}\n  default: {}\n  environment: {}\n  {}",
-                    known.name, known.default, known.environment, known.meaning
-                )
-            })
+        Command::Explain { key, file, remote } => {
+            match KEYS.iter().find(|known| known.name == key) {
+                Some(known) => explain(known, &load(file)?, remote, format),
+                None => explain_shared(key, remote, format),
+            }
         }
         Command::Reference => {
             let keys = KEYS.iter().map(|key| {
@@ -78,8 +80,57 @@ pub(crate) fn run(command: &Command, format: Format) -> Result<(), Failure> {
     }
 }
 
+fn explain(known: &Key, config: &Config, remote: &Remote, format: Format) -> Result<(), Failure> {
+    let (value, origin) = config.explain(known);
+    let origin = origin.to_string();
+    let shared = known.shared().map(|name| in_force(name, remote));
+    let data = json!({
+        "key": known.name, "value": value, "origin": origin, "default": known.default,
+        "environment": known.environment, "meaning": known.meaning, "shared": shared,
+    });
+    output::show(format, &data, || {
+        let shared = match &shared {
+            None => String::new(),
+            Some(Value::Null) => "\n  shared: the server was not reached".to_owned(),
+            Some(setting) => format!("\n  shared: {} is in force", output::text(setting, "value")),
+        };
+        format!(
+            "{} = {value}\n  from: {origin}\n  default: {}\n  environment: {}{shared}\n  {}",
+            known.name, known.default, known.environment, known.meaning
+        )
+    })
+}
+
+/// A setting that stands in no file.
+fn explain_shared(name: &str, remote: &Remote, format: Format) -> Result<(), Failure> {
+    let setting = settings::known(name).map_err(|_| unknown(name))?;
+    let known = in_force(name, remote);
+    let data = json!({
+        "key": name, "shared": known, "default": setting.default,
+        "mustBe": setting.kind.to_string(), "meaning": setting.meaning,
+    });
+    output::show(format, &data, || {
+        let value = match &known {
+            Value::Null => "? (the server was not reached)".to_owned(),
+            setting => output::text(setting, "value"),
+        };
+        format!(
+            "{name} = {value}\n  from: shared by all servers; `pointsman settings set` changes it\n  \
+             default: {}\n  must be: {}\n  {}",
+            setting.default, setting.kind, setting.meaning
+        )
+    })
+}
+
+/// A shared setting as the server has it; null if it cannot be reached.
+fn in_force(name: &str, remote: &Remote) -> Value {
+    let path = format!("/api/settings/{}", segment(name));
+    remote.talk(async |client| client.get(&path).await).unwrap_or_default()
+}
+
 fn unknown(key: &str) -> Failure {
-    let hint = match nearest(key, KEYS.iter().map(|key| key.name)) {
+    let shared = settings::SETTINGS.iter().map(|setting| setting.name);
+    let hint = match nearest(key, KEYS.iter().map(|key| key.name).chain(shared)) {
         Some(near) => format!("did you mean `{near}`?"),
         None => "`pointsman config reference` lists the keys".to_owned(),
     };

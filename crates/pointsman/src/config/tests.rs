@@ -1,6 +1,7 @@
 //! Precedence, unknown keys, and the committed reference.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use expect_test::{expect, expect_file};
 
@@ -14,7 +15,9 @@ struct Written(PathBuf);
 
 impl Written {
     fn new(test: &str, text: &str) -> Self {
-        let name = format!("pointsman-config-{test}-{}.toml", std::process::id());
+        static WRITTEN: AtomicU32 = AtomicU32::new(0);
+        let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
+        let name = format!("pointsman-config-{test}-{}-{number}.toml", std::process::id());
         let path = std::env::temp_dir().join(name);
         std::fs::write(&path, text).unwrap();
         Self(path)
@@ -40,6 +43,24 @@ fn refused(text: &str) -> String {
     shown.replace(&file.0.display().to_string(), "FILE")
 }
 
+#[test]
+fn logical_servers_are_a_list_or_separated_by_commas() {
+    let empty: [&str; 0] = [];
+    for (text, names) in [
+        ("", &empty[..]),
+        ("hosts = 'billing'", &["billing"]),
+        ("hosts = 'billing, risk,'", &["billing", "risk"]),
+        ("hosts = ['billing', 'risk']", &["billing", "risk"]),
+        ("hosts = []", &empty),
+    ] {
+        let file = Written::new("hosts", text);
+        assert_eq!(Config::load(Some(&file.0), &Given::default()).unwrap().hosts, names);
+    }
+    assert!(refused("hosts = ['billing/2']").contains("names a logical server"));
+    let flag = given(&[("POINTSMAN_HOSTS", "a")], &[("hosts", "b,c")]);
+    assert_eq!(Config::load(None, &flag).unwrap().hosts, ["b", "c"]);
+}
+
 /// CFG-2: every value knows its origin.
 #[test]
 fn the_later_source_wins() {
@@ -52,7 +73,8 @@ fn the_later_source_wins() {
         &[("http", "127.0.0.1:3")],
     );
     let config = Config::load(Some(&file.0), &given).unwrap();
-    let shown = KEYS.iter().take(6).map(|key| {
+    let wanted = ["name", "data", "http", "grpc", "log.level", "log.format"];
+    let shown = KEYS.iter().filter(|key| wanted.contains(&key.name)).map(|key| {
         let (value, origin) = config.explain(key);
         let origin = match origin {
             Origin::File(_) => "file".to_owned(),
@@ -60,23 +82,23 @@ fn the_later_source_wins() {
         };
         format!("{} = {value} ({origin})", key.name)
     });
-    expect![[r"
+    expect![[r#"
         name = file (file)
         data = pointsman-data (default)
         http = 127.0.0.1:3 (flag `--http`)
         grpc = 127.0.0.1:26500 (default)
         log.level = environment (environment `POINTSMAN_LOG`)
-        log.format = text (file)"]]
+        log.format = text (file)"#]]
     .assert_eq(&shown.collect::<Vec<_>>().join("\n"));
 }
 
 /// CFG-1: a key that is not known is an error.
 #[test]
 fn an_unknown_key_is_refused_with_the_nearest_one() {
-    expect![[r"
+    expect![[r#"
         error[CLI-002]: the key `log.levle` is not known
           at: file `FILE`
-        hint: did you mean `log.level`?"]]
+        hint: did you mean `log.level`?"#]]
     .assert_eq(&refused("[log]\nlevle = 'info'"));
 }
 
@@ -91,11 +113,102 @@ fn a_wrong_value_is_refused_with_its_origin() {
 
 #[test]
 fn an_address_that_others_can_reach_is_refused() {
-    expect![[r"
-        error[CLI-005]: cannot listen on `0.0.0.0:80`: it can be reached from other machines, and there is no authentication yet
+    expect![[r#"
+        error[API-007]: cannot listen for `http`: `0.0.0.0:80` can be reached from other machines, and there is neither TLS nor authentication
           at: file `FILE`
-        hint: use `127.0.0.1:PORT` or `[::1]:PORT`; port 0 takes a free one"]]
-    .assert_eq(&refused("http = '0.0.0.0:80'"));
+        hint: set `tls.certificate`, `tls.key` and `auth.method = "tokens"` in the configuration; or listen on 127.0.0.1 or [::1]
+    "#]]
+    .assert_eq(&(refused("http = '0.0.0.0:80'") + "\n"));
+}
+
+#[test]
+fn each_thing_that_is_missing_off_this_machine_is_named() {
+    let tls = "tls.certificate = 'c'\ntls.key = 'k'";
+    let tokens = "auth.method = 'tokens'";
+    let hint = |rest: &str| {
+        let shown = refused(&format!("http = '0.0.0.0:80'\n{rest}"));
+        assert!(shown.starts_with("error[API-007]"), "{shown}");
+        shown.lines().last().unwrap().to_owned()
+    };
+    expect![[r#"
+        hint: set `auth.method = "tokens"` in the configuration; or listen on 127.0.0.1 or [::1]
+        hint: set `tls.certificate` and `tls.key` in the configuration; or listen on 127.0.0.1 or [::1]
+    "#]]
+    .assert_eq(&[hint(tls), hint(tokens), String::new()].join("\n"));
+    let words = "i-know-that-anybody-can-do-anything";
+    for good in [format!("{tls}\n{tokens}"), format!("insecure-listen = '{words}'")] {
+        let file = Written::new("reachable", &format!("http = '0.0.0.0:80'\n{good}"));
+        Config::load(Some(&file.0), &Given::default()).unwrap();
+    }
+}
+
+#[test]
+fn half_of_a_protection_is_refused() {
+    let shown = [
+        "tls.certificate = 'c'",
+        "tls.key = 'k'",
+        "tls.client-ca = 'a'",
+        "peer.ca = 'a'\npeer.address = '127.0.0.1:1'",
+        "peer.address = '0.0.0.0:1'",
+        "peer.address = '127.0.0.1:1'\nauth.method = 'tokens'",
+        "auth.method = 'password'",
+        "auth.bootstrap-token = 'the-token-itself'",
+        "auth.bootstrap-token = 'env:FIRST'",
+        "insecure-listen = 'yes'",
+    ];
+    expect![[r#"
+        error[CLI-002]: `tls.certificate` is `c`, which is of no use without `tls.key`
+          at: file `FILE`
+        hint: set `tls.key` too
+        error[CLI-002]: `tls.key` is `k`, which is of no use without `tls.certificate`
+          at: file `FILE`
+        hint: set `tls.certificate` too
+        error[CLI-002]: `tls.client-ca` is `a`, which is of no use without `tls.certificate`
+          at: file `FILE`
+        hint: set `tls.certificate` too
+        error[CLI-002]: `peer.ca` is `a`, which is of no use without TLS
+          at: file `FILE`
+        hint: set `tls.certificate` and `tls.key`: servers show them to each other
+        error[API-007]: cannot listen for `peer` at `0.0.0.0:1`: anybody who reaches it could act as a server of the cluster
+          at: file `FILE`
+        hint: set `peer.ca`, `tls.certificate` and `tls.key` in the configuration
+        error[API-007]: cannot listen for `peer` at `127.0.0.1:1`: anybody who reaches it could act as a server of the cluster
+          at: file `FILE`
+        hint: set `peer.ca`, `tls.certificate` and `tls.key` in the configuration
+        error[CLI-002]: `auth.method` is `password`, which is no method
+          at: file `FILE`
+        hint: use none or tokens
+        error[CLI-002]: `auth.bootstrap-token` is no reference
+          at: file `FILE`
+        hint: write `env:NAME` or `file:PATH`; the token itself stands there
+        error[CLI-002]: `auth.bootstrap-token` is `env:FIRST`, which is of no use: nobody is asked for a token
+          at: file `FILE`
+        hint: set `auth.method = "tokens"`
+        error[CLI-002]: `insecure-listen` is `yes`, which does not say what it means
+          at: file `FILE`
+        hint: leave it empty, or write `i-know-that-anybody-can-do-anything`"#]]
+    .assert_eq(&shown.map(refused).join("\n"));
+}
+
+#[test]
+fn the_first_token_is_read_where_its_reference_says() {
+    let bootstrap = |environment: &[(&str, &str)]| {
+        let text = "auth.method = 'tokens'\nauth.bootstrap-token = 'env:FIRST'";
+        let file = Written::new("bootstrap", text);
+        let config = Config::load(Some(&file.0), &given(environment, &[])).unwrap();
+        assert!(!format!("{config:?}").contains("0123456789"), "{config:?}");
+        config.security.bootstrap().map_err(|failure| failure.problem.unwrap().to_string())
+    };
+    let good = "0123456789".repeat(4);
+    assert_eq!(bootstrap(&[("FIRST", &good)]).unwrap(), Some(good));
+    expect![[r#"
+        error[CLI-002]: what `env:FIRST` holds is no token for `auth.bootstrap-token`
+        hint: write at least 32 visible ASCII characters; `openssl rand -hex 32` makes some"#]]
+    .assert_eq(&bootstrap(&[("FIRST", "short")]).unwrap_err());
+    expect![[r#"
+        error[CLI-020]: the secret `env:FIRST` is not there
+        hint: put it there, or correct the reference"#]]
+    .assert_eq(&bootstrap(&[]).unwrap_err());
 }
 
 #[test]

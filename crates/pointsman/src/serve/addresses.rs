@@ -18,10 +18,14 @@ fn path_in(data: &Path) -> PathBuf {
 ///
 /// # Errors
 /// The directory cannot be written.
-pub(super) fn write(data: &Path, http: SocketAddr, grpc: SocketAddr) -> Result<(), Failure> {
+pub(super) fn write(
+    data: &Path,
+    scheme: &str,
+    (http, grpc): (SocketAddr, SocketAddr),
+) -> Result<(), Failure> {
     let content = json!({
-        "http": format!("http://{http}"),
-        "grpc": format!("http://{grpc}"),
+        "http": format!("{scheme}://{http}"),
+        "grpc": format!("{scheme}://{grpc}"),
         "pid": std::process::id(),
         "version": env!("CARGO_PKG_VERSION"),
     });

@@ -108,8 +108,8 @@ fn addresses_that_others_can_reach() {
             let output = command.output().unwrap();
             let text = String::from_utf8_lossy(&output.stderr).into_owned();
             assert_eq!(output.status.code(), Some(2), "{text}");
-            assert!(text.contains("error[CLI-005]"), "{text}");
-            assert!(text.contains("there is no authentication yet"), "{text}");
+            assert!(text.contains("error[API-007]"), "{text}");
+            assert!(text.contains("there is neither TLS nor authentication"), "{text}");
         }
     }
     assert!(!directory.path().join("data").exists());

@@ -341,16 +341,16 @@ fn wrong_use_is_an_exit_code_of_its_own() {
     let directory = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| without_server(directory.path(), arguments);
     let transcript = [
-        run(&["process", "list", "--server", "https://localhost"]),
+        run(&["process", "list", "--server", "ftp://localhost"]),
         run(&["config", "explain", "log.levle"]),
         run(&["config", "explain", "log.level"]),
         run(&["explain", "CLI-03"]),
         run(&["message", "publish", "paid", "--variables", "[]"]),
     ];
     expect![[r#"
-        $ pointsman process list --server https://localhost
-        ! error[CLI-008]: the server address `https://localhost` asks for TLS, which servers do not have yet
-        ! hint: write it as `http://HOST:PORT`
+        $ pointsman process list --server ftp://localhost
+        ! error[CLI-008]: the server address `ftp://localhost` does not begin with `https://` or `http://`
+        ! hint: write it as `https://HOST:PORT` or `http://HOST:PORT`
         exit 2
 
         $ pointsman config explain log.levle

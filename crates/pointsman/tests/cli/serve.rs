@@ -57,9 +57,9 @@ fn it_says_where_it_listens() {
 fn an_address_that_others_can_reach_is_refused() {
     let output = pointsman().args(["serve", "--http", "0.0.0.0:0"]).output().unwrap();
     expect![[r#"
-        ! error[CLI-005]: cannot listen on `0.0.0.0:0`: it can be reached from other machines, and there is no authentication yet
+        ! error[API-007]: cannot listen for `http`: `0.0.0.0:0` can be reached from other machines, and there is neither TLS nor authentication
         ! at: flag `--http`
-        ! hint: use `127.0.0.1:PORT` or `[::1]:PORT`; port 0 takes a free one
+        ! hint: set `tls.certificate`, `tls.key` and `auth.method = "tokens"` in the configuration; or listen on 127.0.0.1 or [::1]
         exit 2
     "#]]
     .assert_eq(&shown(&output));

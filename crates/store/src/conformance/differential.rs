@@ -9,18 +9,20 @@ use std::fmt::Debug;
 use bytes::Bytes;
 use engine::ids::{
     Address, Block, DefinitionKey, DocumentKey, EntryKey, IncidentKey, InstanceKey, JobKey,
-    ShardId, StepKey,
+    RequestKey, ShardId, StepKey,
 };
 use feel::Str;
 
 use super::Owner;
 use crate::{
-    AggregateChange, DefinitionRow, DocumentRow, EntryRow, EntryState, IncidentRow, InstanceChange,
-    InstanceFilter, InstanceState, JobChange, NewAudit, PackageRow, Seen, Store, TimerChange, Unit,
+    AggregateChange, DefinitionRow, DocumentRow, EntryFilter, EntryRow, EntryState, IncidentRow,
+    InstanceChange, InstanceFilter, InstanceState, JobChange, Letter, LetterKey, LockRow, NewAudit,
+    PackageRow, RequestFilter, RequestRow, RequestState, Role, Seen, Store, TimerChange, TokenRow,
+    Unit,
 };
 
 /// Kinds of change that [`add`] knows.
-pub const KINDS: u8 = 17;
+pub const KINDS: u8 = 22;
 /// Shards that [`picture`] looks at: from 1.
 pub const SHARDS: u16 = 2;
 /// Keys of each kind, from 0.
@@ -75,7 +77,8 @@ pub fn add(unit: &mut Unit, draw: Draw) {
             (b % 3 > 0).then(|| incident(InstanceKey(in_shard(shard, a % KEYS)), b)),
         )),
         9 => unit.forget.push(InstanceKey(key)),
-        _ => add_global(unit, [kind % KINDS, number, a, b]),
+        kind @ 17.. => add_exchange(unit, shard, [kind, number, a, b]),
+        kind => add_global(unit, shard, [kind, number, a, b]),
     }
 }
 
@@ -99,8 +102,8 @@ fn add_work(unit: &mut Unit, shard: ShardId, [kind, number, a, b]: Draw) {
 }
 
 /// What belongs to no shard.
-fn add_global(unit: &mut Unit, [kind, number, a, b]: Draw) {
-    let (key, at_ms, is_put) = (u64::from(number), i64::from(a % 8), b % 3 > 0);
+fn add_global(unit: &mut Unit, shard: ShardId, [kind, number, a, b]: Draw) {
+    let (key, at_ms, is_put) = (in_shard(shard, number), i64::from(a % 8), b % 3 > 0);
     match kind {
         10 => unit.documents.push((
             DocumentKey(key),
@@ -112,16 +115,16 @@ fn add_global(unit: &mut Unit, [kind, number, a, b]: Draw) {
                 content: Bytes::from(vec![b; usize::from(a)]),
             }),
         )),
-        11 => unit.entries.push((EntryKey(key), is_put.then(|| entry(a, b)))),
+        11 => unit.entries.push((EntryKey(key), is_put.then(|| entry(shard, a, b)))),
         12 => unit.seen.push(Seen {
             source: name("source", number),
             id: name("id", a % KEYS),
-            document: DocumentKey(u64::from(b)),
+            document: DocumentKey(in_shard(shard, b)),
             at_ms,
         }),
         13 => unit.seen_before_ms = Some(at_ms / 2),
         14 => unit.definitions.push(DefinitionRow {
-            key: DefinitionKey(key),
+            key: DefinitionKey(u64::from(number)),
             process: name("process", a % 2),
             version: u32::from(a),
             package: name("package", b % 2),
@@ -143,6 +146,48 @@ fn add_global(unit: &mut Unit, [kind, number, a, b]: Draw) {
             unit.blobs.push((name("digest", number), Bytes::from(vec![a; 9])))
         }
         _ => unit.settings.push((name("setting", number), is_put.then(|| name("value", a)))),
+    }
+}
+
+/// Letters, requests, locks, tokens and slots.
+fn add_exchange(unit: &mut Unit, shard: ShardId, [kind, number, a, b]: Draw) {
+    let (at_ms, is_put) = (i64::from(a % 8), b % 3 > 0);
+    let letter = LetterKey {
+        from: ShardId(u16::from(a % 2) + 1),
+        sequence: u64::from(number),
+        index: u32::from(b % 2),
+    };
+    match kind {
+        17 if b % 4 > 0 => unit.sent.push(Letter {
+            to: ShardId(u16::from(a % 3) + 1),
+            key: letter,
+            content: Bytes::from(vec![a; 5]),
+        }),
+        17 => unit.received.push(letter),
+        18 => unit
+            .requests
+            .push((RequestKey(in_shard(shard, number)), is_put.then(|| request(shard, a, b)))),
+        19 => unit.locks.push((
+            name("lock", number),
+            is_put.then(|| LockRow {
+                holder: name("holder", a),
+                instance: (a.is_multiple_of(2)).then(|| InstanceKey(in_shard(shard, a))),
+                fence: u64::from(a),
+                since_ms: at_ms,
+                waiting: u32::from(b),
+            }),
+        )),
+        20 => unit.tokens.push((
+            name("token", number),
+            is_put.then(|| TokenRow {
+                hash: name("hash", a),
+                role: [Role::Viewer, Role::Operator, Role::Developer, Role::Admin]
+                    [usize::from(a % 4)],
+                created_ms: at_ms,
+                expires_ms: (b.is_multiple_of(2)).then_some(at_ms),
+            }),
+        )),
+        _ => unit.slots.push((u16::from(a), ShardId(u16::from(b % 3) + 1))),
     }
 }
 
@@ -181,6 +226,10 @@ pub async fn picture(store: &dyn Store) -> Vec<String> {
     line(&mut lines, "definitions", store.definitions().await.unwrap());
     line(&mut lines, "packages", store.packages().await.unwrap());
     line(&mut lines, "settings", store.settings().await.unwrap());
+    line(&mut lines, "locks", store.locks().await.unwrap());
+    line(&mut lines, "tokens", store.tokens().await.unwrap());
+    line(&mut lines, "slots", store.slots().await.unwrap());
+    picture_requests(&mut lines, store).await;
     for number in 0..KEYS {
         line(&mut lines, "blob", store.blob(&name("digest", number)).await.unwrap());
     }
@@ -190,6 +239,14 @@ pub async fn picture(store: &dyn Store) -> Vec<String> {
 async fn picture_shard(lines: &mut Vec<String>, store: &dyn Store, shard: ShardId) {
     let of: Vec<_> = (0..KEYS).flat_map(|number| addresses(shard, number)).collect();
     line(lines, "aggregates", store.load(shard, &of).await.unwrap());
+    line(lines, "others", store.aggregates(shard, None, 100).await.unwrap());
+    let [_, bucket, _] = addresses(shard, 1);
+    line(lines, "others after", store.aggregates(shard, Some(&bucket), 3).await.unwrap());
+    line(lines, "inbox", store.inbox(shard, 100).await.unwrap());
+    line(lines, "first letters", store.inbox(shard, 2).await.unwrap());
+    for before_ms in [0, 3, 100] {
+        line(lines, "forgettable", store.forgettable(shard, before_ms, 3).await.unwrap());
+    }
     let timers = store.timers(shard, None, i64::MAX, 100).await.unwrap();
     line(lines, "due", store.timers(shard, None, 4, 3).await.unwrap());
     for after in &timers {
@@ -220,26 +277,50 @@ async fn picture_shard(lines: &mut Vec<String>, store: &dyn Store, shard: ShardI
 async fn picture_documents(lines: &mut Vec<String>, store: &dyn Store) {
     let mut pairs = Vec::new();
     for number in 0..KEYS {
-        let key = u64::from(number);
-        line(lines, "document", store.document(DocumentKey(key)).await.unwrap());
-        line(lines, "entry", store.entry(EntryKey(key)).await.unwrap());
+        for shard in 1..=SHARDS {
+            let key = in_shard(ShardId(shard), number);
+            line(lines, "document", store.document(DocumentKey(key)).await.unwrap());
+            line(lines, "entry", store.entry(EntryKey(key)).await.unwrap());
+        }
         pairs.extend((0..KEYS).map(|id| (name("source", number), name("id", id))));
     }
     line(lines, "seen", store.seen(&pairs).await.unwrap());
-    for state in [EntryState::Queued, EntryState::InProcess, EntryState::Parked, EntryState::Dead] {
-        for trigger in [None, Some("trigger0"), Some("trigger1")] {
-            line(lines, "entries", store.entries(state, trigger, None, 3).await.unwrap());
-            let after = Some(EntryKey(1));
-            line(lines, "entries after", store.entries(state, trigger, after, 2).await.unwrap());
+    let states = [EntryState::Queued, EntryState::InProcess, EntryState::Parked, EntryState::Dead];
+    for state in states.map(Some).into_iter().chain([None]) {
+        for trigger in [None, Some(name("trigger", 0)), Some(name("trigger", 1))] {
+            let of = EntryFilter { state, trigger, limit: 3, ..EntryFilter::default() };
+            line(lines, "entries", store.entries(&of).await.unwrap());
+            let after = Some(EntryKey(in_shard(ShardId(1), 1)));
+            let behind = EntryFilter { after, limit: 2, ..of.clone() };
+            line(lines, "entries after", store.entries(&behind).await.unwrap());
+            let of_two = EntryFilter { shard: Some(ShardId(2)), ..of };
+            line(lines, "entries of 2", store.entries(&of_two).await.unwrap());
         }
+    }
+}
+
+async fn picture_requests(lines: &mut Vec<String>, store: &dyn Store) {
+    let states = [None, Some(RequestState::Waiting), Some(RequestState::Claimed)];
+    let before = Some(RequestKey(in_shard(ShardId(1), 3)));
+    for bits in 0..24_u8 {
+        let filter = RequestFilter {
+            state: states[usize::from(bits % 3)],
+            shard: (bits & 1 > 0).then_some(ShardId(1)),
+            process: (bits & 2 > 0).then(|| name("process", 1)),
+            key: (bits & 4 > 0).then(|| RequestKey(in_shard(ShardId(1), 1))),
+            before: before.filter(|_| bits & 8 > 0),
+            limit: 3,
+        };
+        line(lines, "requests", store.requests(&filter).await.unwrap());
     }
 }
 
 async fn picture_instances(lines: &mut Vec<String>, store: &dyn Store) {
     let states = [None, Some(InstanceState::Active), Some(InstanceState::Completed)];
     let before = [None, Some(InstanceKey(in_shard(ShardId(1), 3)))];
-    for bits in 0..96_u8 {
+    for bits in 0..128_u8 {
         let filter = InstanceFilter {
+            shard: (bits & 64 > 0).then_some(ShardId(2)),
             process: (bits & 1 > 0).then(|| name("process", 1)),
             version: (bits & 2 > 0).then_some(1),
             state: states[usize::from(bits % 3)],
@@ -250,9 +331,6 @@ async fn picture_instances(lines: &mut Vec<String>, store: &dyn Store) {
             limit: 3,
         };
         line(lines, "instances", store.instances(&filter).await.unwrap());
-    }
-    for before_ms in [0, 3, 100] {
-        line(lines, "forgettable", store.forgettable(before_ms, 3).await.unwrap());
     }
     line(lines, "counts", store.counts().await.unwrap());
 }
@@ -293,11 +371,27 @@ fn incident(instance: InstanceKey, b: u8) -> IncidentRow {
     }
 }
 
-fn entry(a: u8, b: u8) -> EntryRow {
+fn request(shard: ShardId, a: u8, b: u8) -> RequestRow {
+    let states = [RequestState::Waiting, RequestState::Claimed, RequestState::Running];
+    let state = states[usize::from(a % 3)];
+    RequestRow {
+        process: name("process", b % 2),
+        variables: Bytes::from(vec![b; 3]),
+        state,
+        at_ms: i64::from(a),
+        due_ms: i64::from(b),
+        shard: (state != RequestState::Waiting).then_some(shard),
+        instance: (a.is_multiple_of(2)).then(|| InstanceKey(in_shard(shard, a))),
+        reason: (b.is_multiple_of(2)).then(|| name("reason", b)),
+        ended_ms: (a.is_multiple_of(2)).then_some(i64::from(b)),
+    }
+}
+
+fn entry(shard: ShardId, a: u8, b: u8) -> EntryRow {
     let states = [EntryState::Queued, EntryState::InProcess, EntryState::Parked, EntryState::Dead];
     EntryRow {
         trigger: name("trigger", b % 2),
-        document: DocumentKey(u64::from(a)),
+        document: DocumentKey(in_shard(shard, a % KEYS)),
         state: states[usize::from(a % 4)],
         attempts: u32::from(a),
         due_ms: i64::from(b),

@@ -10,7 +10,7 @@ use crate::{Committed, Error, Store, Unit};
 
 /// Sequences advance by one; what was stored survives the change of the owner.
 pub async fn a_unit_counts_once(store: &dyn Store) {
-    let first = store.acquire(ShardId(1), "a").await.unwrap();
+    let first = Owner::of(store, 1).await.lease();
     assert_eq!((first.epoch, first.sequence, first.blocks_next), (1, 0, 1));
     let owner = Owner::of(store, 1).await;
     let unit = Unit { blocks_next: 42, ..owner.next() };
@@ -18,7 +18,7 @@ pub async fn a_unit_counts_once(store: &dyn Store) {
     assert_eq!(store.commit(unit).await.unwrap(), Committed::Conflict { stored: 1 }, "UNI-2");
     let late = Unit { sequence: 3, ..owner.next() };
     assert_eq!(store.commit(late).await.unwrap(), Committed::Conflict { stored: 1 }, "UNI-2");
-    let next = store.acquire(ShardId(1), "b").await.unwrap();
+    let next = Owner::of(store, 1).await.lease();
     assert_eq!((next.epoch, next.sequence, next.blocks_next), (3, 1, 42));
 }
 
@@ -35,8 +35,19 @@ pub async fn an_earlier_owner_is_fenced(store: &dyn Store) {
     later.commit(|_| ()).await;
     let unowned = Unit { shard: Some(ShardId(9)), ..later.next() };
     assert_eq!(store.commit(unowned).await.unwrap(), Committed::NotOwner { epoch: 0 });
+    let unknown = Unit { shard: Some(ShardId(99)), ..later.next() };
+    assert_eq!(store.commit(unknown).await.unwrap(), Committed::NotOwner { epoch: 0 });
     let nameless = store.commit(Unit::default()).await;
     assert!(matches!(nameless, Err(Error::Failed { .. })), "{nameless:?}");
+}
+
+/// A shard that was founded but never held has no owner, whatever a unit says.
+pub async fn nobody_writes_under_epoch_zero(store: &dyn Store) {
+    store.found(1).await.unwrap();
+    let mut unit = Unit { shard: Some(ShardId(1)), sequence: 1, ..Unit::default() };
+    unit.settings.push(("a".into(), Some("1".into())));
+    assert_eq!(store.commit(unit).await.unwrap(), Committed::NotOwner { epoch: 0 }, "UNI-2");
+    assert_eq!(store.settings().await.unwrap(), []);
 }
 
 /// Every list of a refused unit is refused.

@@ -4,7 +4,7 @@
 //! Read first: [`an_instance_starts_fails_and_ends`].
 
 use bytes::Bytes;
-use engine::ids::{DefinitionKey, IncidentKey, JobKey, StepKey};
+use engine::ids::{DefinitionKey, IncidentKey, InstanceKey, JobKey, ShardId, StepKey};
 
 use super::{Owner, instance};
 use crate::{
@@ -12,6 +12,8 @@ use crate::{
 };
 
 const DEFINITION: DefinitionKey = DefinitionKey(7);
+/// An instance of another shard: number 1.
+const IN_SHARD_2: InstanceKey = InstanceKey((2 << 51) + (1 << 8));
 
 fn started(number: u64) -> InstanceChange {
     InstanceChange::Started {
@@ -67,6 +69,20 @@ fn twenty(unit: &mut crate::Unit) {
     }
 }
 
+/// With everything that the conditions of the list look for.
+fn one_of_shard_2(unit: &mut crate::Unit) {
+    unit.instances.push(InstanceChange::Started {
+        key: IN_SHARD_2,
+        definition: DefinitionKey(0),
+        process: "even".into(),
+        version: 0,
+        parent: Some(instance(1)),
+        business_key: Some("five".into()),
+        started_ms: 0,
+    });
+    unit.instances.push(InstanceChange::Incidents { key: IN_SHARD_2, open: 1 });
+}
+
 /// A row from start to end.
 pub async fn an_instance_starts_fails_and_ends(store: &dyn Store) {
     let mut owner = Owner::of(store, 1).await;
@@ -117,6 +133,9 @@ pub async fn lists_are_filtered_and_paged(store: &dyn Store) {
     let all = InstanceFilter { limit: 100, ..InstanceFilter::default() };
     let even = Some("even".into());
     let (active, completed) = (Some(InstanceState::Active), Some(InstanceState::Completed));
+    let mut other = Owner::of(store, 2).await;
+    other.commit(one_of_shard_2).await;
+    let all = InstanceFilter { shard: Some(ShardId(1)), ..all };
     let cases: [(InstanceFilter, &[u64]); 10] = [
         (
             InstanceFilter { process: even.clone(), state: completed, ..all.clone() },
@@ -151,6 +170,12 @@ pub async fn lists_are_filtered_and_paged(store: &dyn Store) {
         let expected: Vec<_> = expected.iter().copied().map(instance).collect();
         assert_eq!(found, expected, "{filter:?}");
     }
+    let of_two = InstanceFilter { shard: Some(ShardId(2)), ..all.clone() };
+    let found = store.instances(&of_two).await.unwrap();
+    assert_eq!(found.iter().map(|row| row.key).collect::<Vec<_>>(), [IN_SHARD_2]);
+    let everywhere = InstanceFilter { shard: None, limit: 2, ..all.clone() };
+    let found = store.instances(&everywhere).await.unwrap();
+    assert_eq!(found.iter().map(|row| row.key).collect::<Vec<_>>(), [IN_SHARD_2, instance(20)]);
     let mut page = InstanceFilter { limit: 3, ..all };
     let mut found = Vec::new();
     loop {
@@ -181,11 +206,12 @@ pub async fn finished_ones_are_forgotten(store: &dyn Store) {
             unit.instances.extend([ended(1, 300), ended(2, 100), ended(3, 200)]);
         })
         .await;
-    assert_eq!(store.forgettable(100, 9).await.unwrap(), []);
-    assert_eq!(store.forgettable(300, 9).await.unwrap(), [instance(2), instance(3)]);
-    assert_eq!(store.forgettable(1_000, 2).await.unwrap(), [instance(2), instance(3)]);
+    assert_eq!(store.forgettable(ShardId(1), 100, 9).await.unwrap(), []);
+    assert_eq!(store.forgettable(ShardId(1), 300, 9).await.unwrap(), [instance(2), instance(3)]);
+    assert_eq!(store.forgettable(ShardId(1), 1_000, 2).await.unwrap(), [instance(2), instance(3)]);
+    assert_eq!(store.forgettable(ShardId(2), 1_000, 9).await.unwrap(), []);
     owner.commit(|unit| unit.forget = vec![instance(2), instance(4)]).await;
-    assert_eq!(store.forgettable(1_000, 9).await.unwrap(), [instance(3), instance(1)]);
+    assert_eq!(store.forgettable(ShardId(1), 1_000, 9).await.unwrap(), [instance(3), instance(1)]);
     assert_eq!(store.instance(instance(2)).await.unwrap(), None);
     assert_eq!(store.audit(instance(2)).await.unwrap(), []);
     assert!(store.instance(instance(4)).await.unwrap().is_some());

@@ -71,3 +71,29 @@ pub async fn blobs_and_settings_stay(store: &dyn Store) {
     assert_eq!(store.settings().await.unwrap(), [("a".into(), "3".into())]);
     assert!(store.health().await.unwrap().bytes >= 1 << 20);
 }
+
+/// All of Unicode, also what some databases cannot store as it is.
+pub async fn any_text_comes_back(store: &dyn Store) {
+    let mut owner = Owner::of(store, 1).await;
+    let texts = ["", "a\0b", "\0", "\u{e000}0", "\u{e000}\u{e000}", "\u{10ffff}", "ä'\"\\{},NULL"];
+    owner
+        .commit(|unit| {
+            for (text, number) in texts.iter().zip(0..) {
+                unit.settings.push((format!("s{number}").into(), Some((*text).into())));
+                unit.seen.push(crate::Seen {
+                    source: (*text).into(),
+                    id: (*text).into(),
+                    document: engine::ids::DocumentKey(number),
+                    at_ms: 0,
+                });
+            }
+        })
+        .await;
+    let settings = store.settings().await.unwrap();
+    let values: Vec<_> = settings.iter().map(|(_, value)| &**value).collect();
+    assert_eq!(values, texts);
+    let pairs = texts.map(|text| (text.into(), text.into()));
+    let seen = store.seen(&pairs).await.unwrap();
+    let keys: Vec<_> = seen.iter().map(|key| key.map(|key| key.0)).collect();
+    assert_eq!(keys, (0..texts.len() as u64).map(Some).collect::<Vec<_>>());
+}

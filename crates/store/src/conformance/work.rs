@@ -47,6 +47,48 @@ pub async fn aggregates_are_replaced_and_removed(store: &dyn Store) {
     assert_eq!(stored, [None, None, Some("".into()), None, None]);
 }
 
+/// In order of the bytes of their addresses, of their shard.
+pub async fn aggregates_that_are_no_instances_are_paged(store: &dyn Store) {
+    let mut owner = Owner::of(store, 1).await;
+    let mut other = Owner::of(store, 2).await;
+    let bucket = |name: &str, key: &str| Address::Bucket { name: name.into(), key: key.into() };
+    let mut addresses = vec![
+        Address::Lock { name: "printer".into() },
+        Address::Lock { name: "".into() },
+        Address::Schedule { definition: DefinitionKey(9), element: 3 },
+        Address::Schedule { definition: DefinitionKey(8), element: 300 },
+        bucket("paid", "o-1"),
+        bucket("pai", "do-1"),
+        bucket("paid", ""),
+    ];
+    let put = |address: &Address| AggregateChange {
+        address: address.clone(),
+        snapshot: Some(address.to_bytes().into()),
+    };
+    owner
+        .commit(|unit| {
+            unit.aggregates = addresses.iter().map(put).collect();
+            unit.aggregates.push(snapshot(1, Some("an instance")));
+        })
+        .await;
+    other.commit(|unit| unit.aggregates.push(put(&Address::Lock { name: "other".into() }))).await;
+    addresses.sort_by_key(Address::to_bytes);
+    let (mut after, mut found) = (None, Vec::new());
+    loop {
+        let page = store.aggregates(SHARD, after.as_ref(), 2).await.unwrap();
+        assert!(page.iter().all(|(address, snapshot)| address.to_bytes() == *snapshot));
+        found.extend(page.iter().map(|(address, _)| address.clone()));
+        after = page.into_iter().last().map(|(address, _)| address);
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found, addresses);
+    // From an address that is not there.
+    let page = store.aggregates(SHARD, Some(&Address::Lock { name: "a".into() }), 1).await.unwrap();
+    assert_eq!(page[0].0, Address::Lock { name: "printer".into() });
+}
+
 /// Until the instance is forgotten.
 pub async fn blocks_lead_to_instances(store: &dyn Store) {
     let mut owner = Owner::of(store, 1).await;

@@ -6,18 +6,23 @@
 use std::collections::BTreeSet;
 use std::ops::Bound;
 
-use engine::ids::{DocumentKey, InstanceKey, ShardId};
+use engine::ids::{Address, DocumentKey, InstanceKey, ShardId};
 use feel::Str;
 
 use super::{State, TimerKey};
+use crate::keys;
 use crate::port::InstanceRow;
-use crate::unit::{InstanceChange, InstanceState, JobChange, TimerChange, Unit};
+use crate::unit::{InstanceChange, InstanceState, JobChange, RequestState, TimerChange, Unit};
 
 impl State {
     /// Makes everything true that `unit` says about `shard`.
-    pub(super) fn apply(&mut self, shard: ShardId, unit: Unit) {
+    pub(super) fn apply(&mut self, shard: ShardId, mut unit: Unit) {
+        self.apply_exchange(shard, &mut unit);
         for change in unit.aggregates {
-            put(&mut self.aggregates, (shard, change.address), change.snapshot);
+            match change.address {
+                Address::Instance(key) => put(&mut self.snapshots, (shard, key), change.snapshot),
+                address => put(&mut self.aggregates, (shard, address.to_bytes()), change.snapshot),
+            }
         }
         self.blocks.extend(unit.blocks);
         for change in unit.instances {
@@ -66,11 +71,45 @@ impl State {
             self.forget(key);
         }
         if let Some(before_ms) = unit.seen_before_ms {
-            self.seen.retain(|_, (_, at_ms)| *at_ms >= before_ms);
-            let waiting: BTreeSet<DocumentKey> =
-                self.entries.values().map(|row| row.document).collect();
-            self.documents.retain(|key, row| row.at_ms >= before_ms || waiting.contains(key));
+            self.forget_documents(shard, before_ms);
         }
+    }
+
+    /// Revisions, and what more than one shard looks at.
+    fn apply_exchange(&mut self, shard: ShardId, unit: &mut Unit) {
+        self.cluster.catalog +=
+            u64::from(!unit.definitions.is_empty() || !unit.packages.is_empty());
+        self.cluster.settings += u64::from(!unit.settings.is_empty() || !unit.tokens.is_empty());
+        for letter in std::mem::take(&mut unit.sent) {
+            self.inbox.insert((letter.to, letter.key), letter.content);
+        }
+        for key in std::mem::take(&mut unit.received) {
+            self.inbox.remove(&(shard, key));
+        }
+        for (key, row) in std::mem::take(&mut unit.requests) {
+            match row.as_ref().map(|row| row.state) {
+                Some(RequestState::Waiting) => self.waiting.insert(key),
+                _ => self.waiting.remove(&key),
+            };
+            put(&mut self.requests, key, row);
+        }
+        for (name, row) in std::mem::take(&mut unit.locks) {
+            put(&mut self.locks, name, row);
+        }
+        for (name, row) in std::mem::take(&mut unit.tokens) {
+            put(&mut self.tokens, name, row);
+        }
+        self.cluster.slots_revision += u64::from(!unit.slots.is_empty());
+        self.cluster.slots.extend(std::mem::take(&mut unit.slots));
+    }
+
+    fn forget_documents(&mut self, shard: ShardId, before_ms: i64) {
+        let keys = keys::of_shard(shard);
+        self.seen.retain(|_, (key, at_ms)| *at_ms >= before_ms || !keys.contains(&key.0));
+        let held: BTreeSet<DocumentKey> = self.entries.values().map(|row| row.document).collect();
+        self.documents.retain(|key, row| {
+            row.at_ms >= before_ms || held.contains(key) || !keys.contains(&key.0)
+        });
     }
 
     fn apply_instance(&mut self, change: InstanceChange) {
@@ -156,7 +195,7 @@ impl State {
 
     /// The bytes of the large rows, roughly.
     pub(super) fn bytes(&self) -> u64 {
-        let sizes = self.aggregates.values().map(bytes::Bytes::len);
+        let sizes = self.snapshots.values().chain(self.aggregates.values()).map(bytes::Bytes::len);
         let sizes = sizes.chain(self.audit.values().map(|(_, records)| records.len()));
         let sizes = sizes.chain(self.documents.values().map(|row| row.content.len()));
         let sizes = sizes.chain(self.blobs.values().map(bytes::Bytes::len));

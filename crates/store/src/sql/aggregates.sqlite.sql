@@ -15,3 +15,7 @@ DELETE FROM aggregates WHERE shard = ?1 AND address = ?2;
 
 -- name: load
 SELECT snapshot FROM aggregates WHERE shard = ?1 AND address = ?2;
+
+-- name: others
+SELECT address, snapshot FROM aggregates
+WHERE shard = ?1 AND address > ?2 ORDER BY address LIMIT ?3;

@@ -25,11 +25,15 @@ FROM entries WHERE entry = ?1;
 
 -- name: entries
 SELECT entry, trigger, document, state, attempts, due_ms, instance, reason
-FROM entries WHERE state = ?1 AND entry > ?2 ORDER BY entry LIMIT ?3;
+FROM entries
+WHERE entry > ?1 AND entry <= ?2 AND (?3 IS NULL OR state = ?3) AND (?4 IS NULL OR trigger = ?4)
+ORDER BY entry LIMIT ?5;
 
--- name: entries_of_trigger
+-- name: entries_in_state
 SELECT entry, trigger, document, state, attempts, due_ms, instance, reason
-FROM entries WHERE state = ?1 AND entry > ?2 AND trigger = ?4 ORDER BY entry LIMIT ?3;
+FROM entries
+WHERE state = ?3 AND entry > ?1 AND entry <= ?2 AND (?4 IS NULL OR trigger = ?4)
+ORDER BY entry LIMIT ?5;
 
 -- name: put_seen
 INSERT INTO seen (source, id, document, at_ms) VALUES (?1, ?2, ?3, ?4)
@@ -39,8 +43,8 @@ ON CONFLICT (source, id) DO UPDATE SET document = excluded.document, at_ms = exc
 SELECT document FROM seen WHERE source = ?1 AND id = ?2;
 
 -- name: forget_seen
-DELETE FROM seen WHERE at_ms < ?1;
+DELETE FROM seen WHERE at_ms < ?1 AND document BETWEEN ?2 AND ?3;
 
 -- name: forget_delivered
-DELETE FROM documents WHERE at_ms < ?1
+DELETE FROM documents WHERE at_ms < ?1 AND document BETWEEN ?2 AND ?3
 AND NOT EXISTS (SELECT 1 FROM entries WHERE entries.document = documents.document);

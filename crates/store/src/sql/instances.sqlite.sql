@@ -20,7 +20,8 @@ UPDATE instances SET state = ?2, ended_ms = ?3, forget_ms = ?4 WHERE instance = 
 DELETE FROM instances WHERE instance = ?1 AND state <> 1;
 
 -- name: forgettable
-SELECT instance FROM instances WHERE forget_ms < ?1 ORDER BY forget_ms, instance LIMIT ?2;
+SELECT instance FROM instances
+WHERE instance >> 51 = ?1 AND forget_ms < ?2 ORDER BY forget_ms, instance LIMIT ?3;
 
 -- name: one
 SELECT instance, definition, process, version, state, incidents, parent, business_key, started_ms,
@@ -31,7 +32,7 @@ FROM instances WHERE instance = ?1;
 SELECT instance, definition, process, version, state, incidents, parent, business_key, started_ms,
     ended_ms
 FROM instances NOT INDEXED
-WHERE instance < ?1
+WHERE instance < ?1 AND instance >= ?9
     AND (?2 IS NULL OR process = ?2) AND (?3 IS NULL OR version = ?3)
     AND (?4 IS NULL OR state = ?4) AND (NOT ?5 OR incidents > 0)
     AND (?6 IS NULL OR business_key = ?6) AND (?7 IS NULL OR parent = ?7)
@@ -41,7 +42,7 @@ ORDER BY instance DESC LIMIT ?8;
 SELECT instance, definition, process, version, state, incidents, parent, business_key, started_ms,
     ended_ms
 FROM instances INDEXED BY instances_active
-WHERE state = 1 AND instance < ?1
+WHERE state = 1 AND instance < ?1 AND instance >= ?9
     AND (?2 IS NULL OR process = ?2) AND (?3 IS NULL OR version = ?3)
     AND (?4 IS NULL OR state = ?4) AND (NOT ?5 OR incidents > 0)
     AND (?6 IS NULL OR business_key = ?6) AND (?7 IS NULL OR parent = ?7)
@@ -51,7 +52,7 @@ ORDER BY instance DESC LIMIT ?8;
 SELECT instance, definition, process, version, state, incidents, parent, business_key, started_ms,
     ended_ms
 FROM instances INDEXED BY instances_incidents
-WHERE incidents > 0 AND instance < ?1
+WHERE incidents > 0 AND instance < ?1 AND instance >= ?9
     AND (?2 IS NULL OR process = ?2) AND (?3 IS NULL OR version = ?3)
     AND (?4 IS NULL OR state = ?4) AND (NOT ?5 OR incidents > 0)
     AND (?6 IS NULL OR business_key = ?6) AND (?7 IS NULL OR parent = ?7)
@@ -61,7 +62,7 @@ ORDER BY instance DESC LIMIT ?8;
 SELECT instance, definition, process, version, state, incidents, parent, business_key, started_ms,
     ended_ms
 FROM instances INDEXED BY instances_parent
-WHERE parent = ?7 AND instance < ?1
+WHERE parent = ?7 AND instance < ?1 AND instance >= ?9
     AND (?2 IS NULL OR process = ?2) AND (?3 IS NULL OR version = ?3)
     AND (?4 IS NULL OR state = ?4) AND (NOT ?5 OR incidents > 0)
     AND (?6 IS NULL OR business_key = ?6) AND (?7 IS NULL OR parent = ?7)
@@ -71,7 +72,7 @@ ORDER BY instance DESC LIMIT ?8;
 SELECT instance, definition, process, version, state, incidents, parent, business_key, started_ms,
     ended_ms
 FROM instances INDEXED BY instances_business_key
-WHERE business_key = ?6 AND instance < ?1
+WHERE business_key = ?6 AND instance < ?1 AND instance >= ?9
     AND (?2 IS NULL OR process = ?2) AND (?3 IS NULL OR version = ?3)
     AND (?4 IS NULL OR state = ?4) AND (NOT ?5 OR incidents > 0)
     AND (?6 IS NULL OR business_key = ?6) AND (?7 IS NULL OR parent = ?7)

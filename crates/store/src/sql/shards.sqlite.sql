@@ -1,10 +1,6 @@
 -- name: read
 SELECT epoch, sequence, blocks_next FROM shards WHERE shard = ?1;
 
--- name: acquire
-INSERT INTO shards (shard, epoch, sequence, blocks_next, server) VALUES (?1, 1, 0, 1, ?2)
-ON CONFLICT (shard) DO UPDATE SET epoch = epoch + 1, server = excluded.server;
-
 -- name: advance
 UPDATE shards SET sequence = ?2, blocks_next = ?3 WHERE shard = ?1;
 

@@ -6,7 +6,9 @@
 //! caller rolls back and calls [`Commit::forget_cached`].
 //! Read first: [`Commit::apply`].   Tests: `conformance`
 
+mod cluster;
 mod documents;
+mod exchange;
 mod instances;
 mod work;
 
@@ -15,11 +17,13 @@ use std::collections::BTreeMap;
 use engine::ids::{Address, ShardId};
 use rusqlite::{Connection, OptionalExtension as _};
 
+use self::cluster::Cluster;
 use self::documents::Documents;
+use self::exchange::Exchange;
 use self::instances::Instances;
 use self::work::{Jobs, Timers};
 use super::statement::statements;
-use crate::port::{Committed, Lease};
+use crate::port::Committed;
 use crate::unit::{AggregateChange, InstanceChange, JobChange, Unit};
 
 /// Everything that is needed to write.
@@ -32,6 +36,8 @@ pub(super) struct Commit<'c> {
     jobs: Jobs<'c>,
     timers: Timers<'c>,
     documents: Documents<'c>,
+    exchange: Exchange<'c>,
+    cluster: Cluster<'c>,
 }
 
 #[derive(Clone, Copy)]
@@ -41,7 +47,14 @@ struct Fence {
     blocks_next: u64,
 }
 
-statements!(Shards from "shards" { read, acquire, advance, take_block, forget_blocks });
+impl Fence {
+    /// Whether a unit under `epoch` may be applied; nobody holds epoch 0.
+    fn is_held_under(&self, epoch: u64) -> bool {
+        epoch > 0 && self.epoch == epoch
+    }
+}
+
+statements!(Shards from "shards" { read, advance, take_block, forget_blocks });
 statements!(Aggregates from "aggregates" { put_instance, delete_instance, put, delete });
 
 impl<'c> Commit<'c> {
@@ -54,6 +67,8 @@ impl<'c> Commit<'c> {
             jobs: Jobs::prepare(connection)?,
             timers: Timers::prepare(connection)?,
             documents: Documents::prepare(connection)?,
+            exchange: Exchange::prepare(connection)?,
+            cluster: Cluster::prepare(connection)?,
         })
     }
 
@@ -63,22 +78,12 @@ impl<'c> Commit<'c> {
         self.instances.forget_counted();
     }
 
-    /// Takes a shard over.
-    pub(super) fn acquire(&mut self, shard: ShardId, server: &str) -> rusqlite::Result<Lease> {
-        self.shards.acquire.execute((shard.0, server))?;
-        self.fences.remove(&shard);
-        let Some(Fence { epoch, sequence, blocks_next }) = self.fence(shard)? else {
-            return Err(rusqlite::Error::QueryReturnedNoRows);
-        };
-        Ok(Lease { shard, epoch, sequence, blocks_next })
-    }
-
     /// Applies a unit, or says why not.
     pub(super) fn apply(&mut self, shard: ShardId, unit: &Unit) -> rusqlite::Result<Committed> {
         let Some(fence) = self.fence(shard)? else {
             return Ok(Committed::NotOwner { epoch: 0 });
         };
-        if fence.epoch != unit.epoch {
+        if !fence.is_held_under(unit.epoch) {
             return Ok(Committed::NotOwner { epoch: fence.epoch });
         }
         if fence.sequence.checked_add(1) != Some(unit.sequence) {
@@ -139,7 +144,9 @@ impl<'c> Commit<'c> {
         for (key, row) in &unit.incidents {
             self.instances.put_incident(*key, row.as_ref())?;
         }
-        self.documents.write(unit)?;
+        self.documents.write(shard, unit)?;
+        self.exchange.write(shard, unit)?;
+        self.cluster.raise_revisions(unit)?;
         for key in &unit.forget {
             if self.instances.forget(*key)? {
                 self.shards.forget_blocks.execute([key.to_i64()])?;
@@ -181,5 +188,6 @@ pub(super) fn sort(unit: &mut Unit) {
     });
     unit.documents.sort_by_key(|(key, _)| *key);
     unit.entries.sort_by_key(|(key, _)| *key);
+    unit.sent.sort_by_key(|letter| (letter.to, letter.key));
     unit.seen.sort_by(|left, right| (&left.source, &left.id).cmp(&(&right.source, &right.id)));
 }

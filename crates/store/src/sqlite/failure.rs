@@ -23,7 +23,7 @@ pub(super) fn is_full(error: &rusqlite::Error) -> bool {
 }
 
 /// The port's error for `error`, which happened while trying to `act` on `place`.
-pub(super) fn translate(act: &'static str, place: &Path, error: rusqlite::Error) -> Error {
+pub(crate) fn translate(act: &'static str, place: &Path, error: rusqlite::Error) -> Error {
     let name = place.display().to_string();
     if is_full(&error) {
         return Error::Full { place: name, source: Box::new(error) };
@@ -37,7 +37,7 @@ pub(super) fn translate(act: &'static str, place: &Path, error: rusqlite::Error)
 }
 
 /// The port's error for an error of the file system.
-pub(super) fn of_file(act: &'static str, place: &Path, error: io::Error) -> Error {
+pub(crate) fn of_file(act: &'static str, place: &Path, error: io::Error) -> Error {
     let name = place.display().to_string();
     if error.kind() == io::ErrorKind::StorageFull {
         return Error::Full { place: name, source: Box::new(error) };

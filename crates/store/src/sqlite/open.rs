@@ -20,15 +20,18 @@ use crate::port::Error;
 /// `application_id` of our files: "PtMn".
 const APPLICATION_ID: u32 = 0x5074_4d6e;
 /// Migrations in order; `user_version` counts those that were done.
-const MIGRATIONS: [&str; 1] = [include_str!("../migrations/sqlite/0001_start.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../migrations/sqlite/0001_start.sql"),
+    include_str!("../migrations/sqlite/0002_cluster.sql"),
+];
 /// Bytes of a page.
 const PAGE_BYTES: u32 = 4096;
 /// The format that this version writes.
 #[expect(clippy::cast_possible_truncation, reason = "a handful")]
-pub(super) const FORMAT: u32 = MIGRATIONS.len() as u32;
+pub(crate) const FORMAT: u32 = MIGRATIONS.len() as u32;
 
 /// A directory that this process holds.
-pub(super) struct Place {
+pub(crate) struct Place {
     database: PathBuf,
     directory: PathBuf,
     /// Held, never used: the lock goes with it.
@@ -37,7 +40,7 @@ pub(super) struct Place {
 
 impl Place {
     /// Makes the directory if need be and takes its lock.
-    pub(super) fn claim(directory: &Path) -> Result<Self, Error> {
+    pub(crate) fn claim(directory: &Path) -> Result<Self, Error> {
         fs::create_dir_all(directory).map_err(|error| of_file("create", directory, error))?;
         let path = directory.join("pointsman.lock");
         let lock = File::options()
@@ -58,12 +61,12 @@ impl Place {
     }
 
     /// The database file.
-    pub(super) fn database(&self) -> &Path {
+    pub(crate) fn database(&self) -> &Path {
         &self.database
     }
 
     /// The connection that may write, to a file of our format.
-    pub(super) fn open(&self, options: &Options) -> Result<Connection, Error> {
+    pub(crate) fn open(&self, options: &Options) -> Result<Connection, Error> {
         let place = &self.database;
         if !self.is_there()? {
             self.create()?;
@@ -102,6 +105,20 @@ impl Place {
             Ok(connection)
         };
         checkpointer().map_err(|error| translate("open", &self.database, error))
+    }
+
+    /// The format of the database that is there; none if there is none.
+    pub(crate) fn format(&self) -> Result<Option<u32>, Error> {
+        if !self.is_there()? {
+            return Ok(None);
+        }
+        // What is still in the log counts, so it is not the header that is asked.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let ask = || {
+            let connection = Connection::open_with_flags(&self.database, flags)?;
+            connection.pragma_query_value(None, "user_version", |row| row.get(0))
+        };
+        ask().map(Some).map_err(|error| translate("read", &self.database, error))
     }
 
     /// Whether there is a database; an error if there is something else.

@@ -6,21 +6,28 @@
 use bytes::Bytes;
 use engine::ids::{
     Address, Block, DefinitionKey, DocumentKey, EntryKey, IncidentKey, InstanceKey, JobKey,
-    ShardId, StepKey,
+    RequestKey, ShardId, StepKey,
 };
 use feel::Str;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 
-use super::statement::named;
-use crate::port::{AuditRow, InstanceFilter, InstanceRow, LeasedJob, ReadyJob, TimerRow};
+use crate::keys;
+use crate::port::{
+    AuditRow, EntryFilter, InstanceFilter, InstanceRow, LeasedJob, ReadyJob, RequestFilter,
+    TimerRow,
+};
+use crate::statement::named;
 use crate::unit::{
-    DefinitionRow, DocumentRow, EntryRow, EntryState, IncidentRow, InstanceState, PackageRow,
+    DefinitionRow, DocumentRow, EntryRow, EntryState, IncidentRow, InstanceState, LetterKey,
+    LockRow, PackageRow, RequestRow, RequestState, Role, TokenRow,
 };
 
 const AGGREGATES: &str = include_str!("../sql/aggregates.sqlite.sql");
 const AUDIT: &str = include_str!("../sql/audit.sqlite.sql");
+const CLUSTER: &str = include_str!("../sql/cluster.sqlite.sql");
 const DOCUMENTS: &str = include_str!("../sql/documents.sqlite.sql");
+const EXCHANGE: &str = include_str!("../sql/exchange.sqlite.sql");
 const INCIDENTS: &str = include_str!("../sql/incidents.sqlite.sql");
 const INSTANCES: &str = include_str!("../sql/instances.sqlite.sql");
 const JOBS: &str = include_str!("../sql/jobs.sqlite.sql");
@@ -28,7 +35,7 @@ const PACKAGES: &str = include_str!("../sql/packages.sqlite.sql");
 const SHARDS: &str = include_str!("../sql/shards.sqlite.sql");
 const TIMERS: &str = include_str!("../sql/timers.sqlite.sql");
 
-type Answer<T> = rusqlite::Result<T>;
+pub(super) type Answer<T> = rusqlite::Result<T>;
 
 pub(super) fn load(on: &Connection, shard: ShardId, of: &[Address]) -> Answer<Vec<Option<Bytes>>> {
     let mut instance = on.prepare_cached(const { named(AGGREGATES, "load_instance") })?;
@@ -41,6 +48,18 @@ pub(super) fn load(on: &Connection, shard: ShardId, of: &[Address]) -> Answer<Ve
             })
             .map(OptionalExtension::optional)
             .collect()
+    })
+}
+
+pub(super) fn aggregates(
+    on: &Connection,
+    shard: ShardId,
+    after: &[u8],
+    limit: u32,
+) -> Answer<Vec<(Address, Bytes)>> {
+    let values = (shard.0, after, limit);
+    many(on, const { named(AGGREGATES, "others") }, values, |row| {
+        Ok((read_address(row, 0)?, bytes(row, 1)?))
     })
 }
 
@@ -71,9 +90,7 @@ pub(super) fn timers(
     limit: u32,
 ) -> Answer<Vec<TimerRow>> {
     let read = |row: &Row<'_>| {
-        let address = row.get_ref(1)?.as_blob()?;
-        let address = Address::from_bytes(address).ok_or_else(|| unknown(1, "address"))?;
-        Ok(TimerRow { due_ms: row.get(0)?, address, id: key(row, 2)? })
+        Ok(TimerRow { due_ms: row.get(0)?, address: read_address(row, 1)?, id: key(row, 2)? })
     };
     match after {
         None => many(on, const { named(TIMERS, "due") }, (shard.0, before_ms, limit), read),
@@ -130,24 +147,20 @@ pub(super) fn document(on: &Connection, document: DocumentKey) -> Answer<Option<
     })
 }
 
-pub(super) fn entries(
-    on: &Connection,
-    state: EntryState,
-    trigger: Option<&str>,
-    after: Option<EntryKey>,
-    limit: u32,
-) -> Answer<Vec<(EntryKey, EntryRow)>> {
-    let after = after.map_or(-1, EntryKey::to_i64);
-    match trigger {
-        None => {
-            let values = (state as u8, after, limit);
-            many(on, const { named(DOCUMENTS, "entries") }, values, read_entry)
-        }
-        Some(trigger) => {
-            let values = (state as u8, after, limit, trigger);
-            many(on, const { named(DOCUMENTS, "entries_of_trigger") }, values, read_entry)
-        }
-    }
+pub(super) fn entries(on: &Connection, filter: &EntryFilter) -> Answer<Vec<(EntryKey, EntryRow)>> {
+    let statement = match filter.state {
+        None => const { named(DOCUMENTS, "entries") },
+        Some(_) => const { named(DOCUMENTS, "entries_in_state") },
+    };
+    let (first, last) = keys::bounds(filter.shard);
+    let values = (
+        filter.after.map_or(-1, EntryKey::to_i64).max(first - 1),
+        last,
+        filter.state.map(|state| state as u8),
+        filter.trigger.as_deref(),
+        filter.limit,
+    );
+    many(on, statement, values, read_entry)
 }
 
 pub(super) fn entry(on: &Connection, entry: EntryKey) -> Answer<Option<EntryRow>> {
@@ -168,8 +181,9 @@ pub(super) fn instances(on: &Connection, filter: &InstanceFilter) -> Answer<Vec<
     } else {
         const { named(INSTANCES, "list") }
     };
+    let (first, last) = keys::bounds(filter.shard);
     let values = (
-        filter.before.map_or(i64::MAX, InstanceKey::to_i64),
+        filter.before.map_or(i64::MAX, InstanceKey::to_i64).min(last.saturating_add(1)),
         filter.process.as_deref(),
         filter.version,
         filter.state.map(|state| state as u8),
@@ -177,6 +191,7 @@ pub(super) fn instances(on: &Connection, filter: &InstanceFilter) -> Answer<Vec<
         filter.business_key.as_deref(),
         filter.parent.map(InstanceKey::to_i64),
         filter.limit,
+        first,
     );
     many(on, statement, values, read_instance)
 }
@@ -185,10 +200,14 @@ pub(super) fn instance(on: &Connection, instance: InstanceKey) -> Answer<Option<
     one(on, const { named(INSTANCES, "one") }, [instance.to_i64()], read_instance)
 }
 
-pub(super) fn forgettable(on: &Connection, before_ms: i64, limit: u32) -> Answer<Vec<InstanceKey>> {
-    many(on, const { named(INSTANCES, "forgettable") }, (before_ms, limit), |row| {
-        key(row, 0).map(InstanceKey)
-    })
+pub(super) fn forgettable(
+    on: &Connection,
+    shard: ShardId,
+    before_ms: i64,
+    limit: u32,
+) -> Answer<Vec<InstanceKey>> {
+    let values = (shard.0, before_ms, limit);
+    many(on, const { named(INSTANCES, "forgettable") }, values, |row| key(row, 0).map(InstanceKey))
 }
 
 pub(super) fn audit(on: &Connection, instance: InstanceKey) -> Answer<Vec<AuditRow>> {
@@ -247,6 +266,76 @@ pub(super) fn packages(on: &Connection) -> Answer<Vec<PackageRow>> {
     })
 }
 
+pub(super) fn slots(on: &Connection) -> Answer<Vec<ShardId>> {
+    many(on, const { named(CLUSTER, "slots") }, [], |row| row.get(0).map(ShardId))
+}
+
+pub(super) fn inbox(
+    on: &Connection,
+    shard: ShardId,
+    limit: u32,
+) -> Answer<Vec<(LetterKey, Bytes)>> {
+    many(on, const { named(EXCHANGE, "inbox") }, (shard.0, limit), |row| {
+        let from = ShardId(row.get(0)?);
+        Ok((LetterKey { from, sequence: key(row, 1)?, index: row.get(2)? }, bytes(row, 3)?))
+    })
+}
+
+pub(super) fn requests(
+    on: &Connection,
+    filter: &RequestFilter,
+) -> Answer<Vec<(RequestKey, RequestRow)>> {
+    let is_open = matches!(filter.state, Some(RequestState::Claimed | RequestState::Running));
+    let statement = if is_open && filter.shard.is_some() {
+        const { named(EXCHANGE, "requests_open") }
+    } else {
+        const { named(EXCHANGE, "requests") }
+    };
+    let only = filter.key.map(RequestKey::to_i64);
+    let before = filter.before.map_or(i64::MAX, RequestKey::to_i64);
+    let values = (
+        only.map_or(before, |only| before.min(only.saturating_add(1))),
+        only.unwrap_or(0),
+        filter.state.map(|state| state as u8),
+        filter.shard.map(|shard| shard.0),
+        filter.process.as_deref(),
+        filter.limit,
+    );
+    many(on, statement, values, read_request)
+}
+
+pub(super) fn locks(on: &Connection) -> Answer<Vec<(Str, LockRow)>> {
+    many(on, const { named(EXCHANGE, "locks") }, [], |row| {
+        let lock = LockRow {
+            holder: text(row, 1)?,
+            instance: key_if_any(row, 2)?.map(InstanceKey),
+            fence: key(row, 3)?,
+            since_ms: row.get(4)?,
+            waiting: row.get(5)?,
+        };
+        Ok((text(row, 0)?, lock))
+    })
+}
+
+pub(super) fn tokens(on: &Connection) -> Answer<Vec<(Str, TokenRow)>> {
+    many(on, const { named(EXCHANGE, "tokens") }, [], |row| {
+        let role = match row.get::<_, i64>(2)? {
+            1 => Role::Viewer,
+            2 => Role::Operator,
+            3 => Role::Developer,
+            4 => Role::Admin,
+            _ => return Err(unknown(2, "role")),
+        };
+        let token = TokenRow {
+            hash: text(row, 1)?,
+            role,
+            created_ms: row.get(3)?,
+            expires_ms: row.get(4)?,
+        };
+        Ok((text(row, 0)?, token))
+    })
+}
+
 pub(super) fn blob(on: &Connection, digest: &str) -> Answer<Option<Bytes>> {
     one(on, const { named(PACKAGES, "blob") }, [digest], |row| bytes(row, 0))
 }
@@ -265,6 +354,36 @@ pub(super) fn counts(on: &Connection) -> Answer<Vec<(DefinitionKey, u64, u64)>> 
 pub(super) fn bytes_used(on: &Connection) -> Answer<u64> {
     let number = |name| on.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     Ok(number("page_count")?.saturating_mul(number("page_size")?).cast_unsigned())
+}
+
+fn read_address(row: &Row<'_>, column: usize) -> Answer<Address> {
+    let address = row.get_ref(column)?.as_blob()?;
+    Address::from_bytes(address).ok_or_else(|| unknown(column, "address"))
+}
+
+pub(super) fn read_request(row: &Row<'_>) -> Answer<(RequestKey, RequestRow)> {
+    let state = match row.get::<_, i64>(3)? {
+        1 => RequestState::Waiting,
+        2 => RequestState::Claimed,
+        3 => RequestState::Running,
+        4 => RequestState::Completed,
+        5 => RequestState::Failed,
+        6 => RequestState::Refused,
+        7 => RequestState::Withdrawn,
+        _ => return Err(unknown(3, "state of a request")),
+    };
+    let request = RequestRow {
+        process: text(row, 1)?,
+        variables: bytes(row, 2)?,
+        state,
+        at_ms: row.get(4)?,
+        due_ms: row.get(5)?,
+        shard: row.get::<_, Option<u16>>(6)?.map(ShardId),
+        instance: key_if_any(row, 7)?.map(InstanceKey),
+        reason: text_if_any(row, 8)?,
+        ended_ms: row.get(9)?,
+    };
+    Ok((RequestKey(key(row, 0)?), request))
 }
 
 fn read_entry(row: &Row<'_>) -> Answer<(EntryKey, EntryRow)> {
@@ -292,6 +411,7 @@ fn read_instance(row: &Row<'_>) -> Answer<InstanceRow> {
         1 => InstanceState::Active,
         2 => InstanceState::Completed,
         3 => InstanceState::Cancelled,
+        4 => InstanceState::Failed,
         _ => return Err(unknown(4, "state of an instance")),
     };
     Ok(InstanceRow {
@@ -351,15 +471,15 @@ fn together<T>(on: &Connection, queries: usize, run: impl FnOnce() -> Answer<T>)
     Ok(answer)
 }
 
-fn key(row: &Row<'_>, column: usize) -> Answer<u64> {
+pub(super) fn key(row: &Row<'_>, column: usize) -> Answer<u64> {
     Ok(row.get::<_, i64>(column)?.cast_unsigned())
 }
 
-fn key_if_any(row: &Row<'_>, column: usize) -> Answer<Option<u64>> {
+pub(super) fn key_if_any(row: &Row<'_>, column: usize) -> Answer<Option<u64>> {
     Ok(row.get::<_, Option<i64>>(column)?.map(i64::cast_unsigned))
 }
 
-fn text(row: &Row<'_>, column: usize) -> Answer<Str> {
+pub(super) fn text(row: &Row<'_>, column: usize) -> Answer<Str> {
     Ok(Str::from(row.get_ref(column)?.as_str()?))
 }
 
@@ -371,7 +491,7 @@ fn bytes(row: &Row<'_>, column: usize) -> Answer<Bytes> {
     Ok(Bytes::copy_from_slice(row.get_ref(column)?.as_blob()?))
 }
 
-fn unknown(column: usize, what: &str) -> rusqlite::Error {
+pub(super) fn unknown(column: usize, what: &str) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(
         column,
         Type::Integer,

@@ -9,7 +9,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use engine::ids::ShardId;
 use rusqlite::Connection;
@@ -18,8 +18,9 @@ use tokio::sync::{mpsc, oneshot};
 use super::checkpoint::{Trigger, checkpoint};
 use super::commit::{self, Commit};
 use super::failure::{is_full, translate};
+use super::order::Order;
 use super::room;
-use crate::port::{Committed, Error, Lease};
+use crate::port::{Committed, Error};
 use crate::unit::Unit;
 
 /// Rows in one transaction, beyond which nothing more is taken in.
@@ -30,8 +31,8 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
 /// What the writer is asked.
 pub(super) enum Request {
-    /// Take a shard over.
-    Acquire { shard: ShardId, server: String, reply: Reply<Lease> },
+    /// Something about servers and shards, or what else is no unit.
+    Order(Box<dyn Order>),
     /// Apply a unit.
     Commit { shard: ShardId, unit: Box<Unit>, reply: Reply<Committed> },
     /// Copy the rest of the log, so that it starts again: a checkpoint beside it came near.
@@ -42,20 +43,22 @@ pub(super) enum Request {
     Close { reply: Reply<()> },
 }
 
-/// What a request of a transaction gets when it is durable.
-enum Outcome {
-    Acquired(Lease),
-    Committed(Committed),
-}
-
 struct Writer<'c> {
     connection: &'c Connection,
     commit: Commit<'c>,
-    log_pages: Arc<AtomicU32>,
+    log: Arc<Log>,
     trigger: Trigger,
     place: PathBuf,
     /// Whether there was no room, and none has been seen since.
     is_full: bool,
+}
+
+/// What SQLite says about the write-ahead log when it has written to it.
+#[derive(Default)]
+struct Log {
+    pages: AtomicU32,
+    /// Whether there was a write since somebody asked.
+    is_written: AtomicBool,
 }
 
 /// What went wrong, and whether COMMIT had been tried.
@@ -74,10 +77,11 @@ pub(super) fn run(
     trigger: Trigger,
     started: &std::sync::mpsc::Sender<Result<(), Error>>,
 ) {
-    let log_pages = Arc::new(AtomicU32::new(0));
-    let counter = Arc::clone(&log_pages);
+    let log = Arc::new(Log::default());
+    let hears = Arc::clone(&log);
     let hooked = connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages| {
-        counter.store(u32::try_from(pages).unwrap_or(0), Ordering::Relaxed);
+        hears.pages.store(u32::try_from(pages).unwrap_or(0), Ordering::Relaxed);
+        hears.is_written.store(true, Ordering::Relaxed);
         Ok(())
     }));
     let connection = &connection;
@@ -90,7 +94,7 @@ pub(super) fn run(
         }
     };
     drop(started.send(Ok(())));
-    let mut writer = Writer { connection, commit, log_pages, trigger, place, is_full: false };
+    let mut writer = Writer { connection, commit, log, trigger, place, is_full: false };
     let mut next = None;
     while let Some(first) = next.take().or_else(|| queue.blocking_recv()) {
         match first {
@@ -105,7 +109,7 @@ pub(super) fn run(
                 drop(reply.send(Ok(())));
                 return;
             }
-            first @ (Request::Acquire { .. } | Request::Commit { .. }) => {
+            first @ (Request::Order(_) | Request::Commit { .. }) => {
                 let group;
                 (group, next) = gather(first, &mut queue);
                 writer.write(group);
@@ -124,7 +128,7 @@ fn gather(
     let mut group = vec![first];
     while rows < GROUP_ROWS {
         match queue.try_recv() {
-            Ok(mut request @ (Request::Acquire { .. } | Request::Commit { .. })) => {
+            Ok(mut request @ (Request::Order(_) | Request::Commit { .. })) => {
                 rows += arrange(&mut request);
                 group.push(request);
             }
@@ -147,37 +151,56 @@ fn arrange(request: &mut Request) -> usize {
         + unit.documents.len()
         + unit.entries.len()
         + unit.seen.len()
+        + unit.sent.len()
+        + unit.received.len()
+        + unit.requests.len()
         + unit.forget.len()
 }
 
 impl Writer<'_> {
     /// Writes a group, or one after the other if the group fails, and answers.
-    fn write(&mut self, group: Vec<Request>) {
-        if let Err(error) = self.make_sure_of_room(&group) {
-            return self.refuse(group, error);
+    fn write(&mut self, mut group: Vec<Request>) {
+        match self.make_sure_of_room(&group) {
+            Ok(()) => {}
+            // Others in the group need not wait for room.
+            Err(_) if group.len() > 1 => return self.write_each(group),
+            Err(error) => return self.refuse(group, error),
         }
-        match self.transact(&group) {
-            Ok(outcomes) => {
-                for (request, outcome) in group.into_iter().zip(outcomes) {
-                    answer(request, Ok(outcome));
+        match self.transact(&mut group) {
+            Ok(committed) => {
+                for (request, committed) in group.into_iter().zip(committed) {
+                    answer(request, Ok(committed));
                 }
             }
             Err(failure) if group.len() > 1 && !failure.is_uncertain => {
-                for request in group {
-                    self.write(vec![request]);
-                }
+                return self.write_each(group);
             }
             Err(failure) => {
                 self.is_full |= is_full(&failure.error);
                 self.refuse(group, translate("commit to", &self.place, failure.error));
             }
         }
-        self.trigger.after_commit(self.log_pages.load(Ordering::Relaxed));
+        // A server that only says that it is there writes nothing.
+        if self.log.is_written.swap(false, Ordering::Relaxed) {
+            self.trigger.after_commit(self.log_pages());
+        }
+    }
+
+    fn write_each(&mut self, group: Vec<Request>) {
+        for request in group {
+            self.write(vec![request]);
+        }
+    }
+
+    fn log_pages(&self) -> u32 {
+        self.log.pages.load(Ordering::Relaxed)
     }
 
     /// Lets nobody take a shard over again on a full disk: it could do nothing with it.
     fn make_sure_of_room(&mut self, group: &[Request]) -> Result<(), Error> {
-        let is_asked = group.iter().any(|request| matches!(request, Request::Acquire { .. }));
+        let is_asked = group
+            .iter()
+            .any(|request| matches!(request, Request::Order(order) if order.needs_room()));
         if self.is_full && is_asked {
             room::check(&self.place)?;
             self.is_full = false;
@@ -202,14 +225,14 @@ impl Writer<'_> {
         }
     }
 
-    fn transact(&mut self, group: &[Request]) -> Result<Vec<Outcome>, Failure> {
+    fn transact(&mut self, group: &mut [Request]) -> Result<Vec<Committed>, Failure> {
         let result = self.apply(group).map_err(|error| Failure { error, is_uncertain: false });
-        let result = result.and_then(|outcomes| {
+        let result = result.and_then(|committed| {
             self.connection.execute_batch("COMMIT").map_err(|error| {
                 let is_uncertain = !is_full(&error);
                 Failure { error, is_uncertain }
             })?;
-            Ok(outcomes)
+            Ok(committed)
         });
         if result.is_err() {
             // SQC-2: what is remembered of this transaction is not in the file.
@@ -222,52 +245,46 @@ impl Writer<'_> {
         result
     }
 
-    fn apply(&mut self, group: &[Request]) -> rusqlite::Result<Vec<Outcome>> {
+    /// What each request of the group gets; orders keep their answers themselves.
+    fn apply(&mut self, group: &mut [Request]) -> rusqlite::Result<Vec<Committed>> {
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
-        let mut outcomes = Vec::with_capacity(group.len());
+        let mut answers = Vec::with_capacity(group.len());
         for request in group {
-            match request {
-                Request::Acquire { shard, server, .. } => {
-                    outcomes.push(Outcome::Acquired(self.commit.acquire(*shard, server)?));
+            answers.push(match request {
+                Request::Commit { shard, unit, .. } => self.commit.apply(*shard, unit)?,
+                Request::Order(order) => {
+                    order.carry_out(&mut self.commit)?;
+                    Committed::Done
                 }
-                Request::Commit { shard, unit, .. } => {
-                    outcomes.push(Outcome::Committed(self.commit.apply(*shard, unit)?));
-                }
-                Request::Restart | Request::Truncate | Request::Close { .. } => {}
-            }
+                Request::Restart | Request::Truncate | Request::Close { .. } => Committed::Done,
+            });
         }
         self.commit.finish()?;
-        Ok(outcomes)
+        Ok(answers)
     }
 
     fn restart(&mut self) {
         // A failed checkpoint leaves the log longer, nothing else; the next one tries again.
         let left = checkpoint(self.connection, "PASSIVE").unwrap_or(u32::MAX);
-        self.trigger.after_restart(self.log_pages.load(Ordering::Relaxed), left);
+        self.trigger.after_restart(self.log_pages(), left);
     }
 
     fn truncate(&mut self) {
         if checkpoint(self.connection, "PASSIVE").is_ok_and(|left| left == 0)
             && checkpoint(self.connection, "TRUNCATE").is_ok()
         {
-            self.log_pages.store(0, Ordering::Relaxed);
+            self.log.pages.store(0, Ordering::Relaxed);
             self.trigger.after_restart(0, 0);
         }
         self.trigger.after_truncate();
     }
 }
 
-fn answer(request: Request, result: Result<Outcome, Error>) {
-    match (request, result) {
-        (Request::Acquire { reply, .. }, Ok(Outcome::Acquired(lease))) => {
-            drop(reply.send(Ok(lease)));
-        }
-        (Request::Acquire { reply, .. }, Err(error)) => drop(reply.send(Err(error))),
-        (Request::Commit { reply, .. }, Ok(Outcome::Committed(committed))) => {
-            drop(reply.send(Ok(committed)));
-        }
-        (Request::Commit { reply, .. }, Err(error)) => drop(reply.send(Err(error))),
-        (Request::Close { reply }, _) => drop(reply.send(Ok(()))),
-        _ => {}
+fn answer(request: Request, result: Result<Committed, Error>) {
+    match request {
+        Request::Commit { reply, .. } => drop(reply.send(result)),
+        Request::Order(order) => order.answer(result.map(drop)),
+        Request::Close { reply } => drop(reply.send(result.map(drop))),
+        Request::Restart | Request::Truncate => {}
     }
 }

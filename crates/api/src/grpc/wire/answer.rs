@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use tonic::Status;
 
 use super::connection::Peer;
-use super::routes::{Many, Single, Source};
+use super::routes::{Admission, Many, Single, Source};
 use crate::accept::stopped;
 
 /// Answers up to this size are handed over whole; h2 sends them as the window allows.
@@ -87,17 +87,20 @@ pub(super) async fn send(
     finish(sent.await, sending);
 }
 
-/// Sends a stream until it ends, the client has gone, the deadline passes or the server stops.
-pub(super) async fn stream(
-    peer: &Peer,
-    mut respond: SendResponse<Bytes>,
-    many: Many,
-    deadline: Option<Instant>,
-) {
+/// What ends a stream that would go on.
+pub(super) struct Ends {
+    pub(super) deadline: Option<Instant>,
+    pub(super) admission: Admission,
+}
+
+/// Sends a stream until it ends, the client has gone or may not have it any more, the deadline
+/// passes or the server stops.
+pub(super) async fn stream(peer: &Peer, mut respond: SendResponse<Bytes>, many: Many, ends: Ends) {
     let Ok(mut sending) = respond.send_response(opening(many.metadata), false) else { return };
     let mut stop = peer.stop.clone();
     let mut stopping = pin!(stopped(&mut stop));
-    let mut timer = pin!(deadline.map(tokio::time::sleep_until));
+    let mut timer = pin!(ends.deadline.map(tokio::time::sleep_until));
+    let mut admission = ends.admission;
     let mut pump =
         Pump { source: many.source, gathered: BytesMut::new(), body: Bytes::new(), end: None };
     let sent = poll_fn(|context| {
@@ -106,6 +109,11 @@ pub(super) async fn stream(
         }
         if timer.as_mut().as_pin_mut().is_some_and(|timer| timer.poll(context).is_ready()) {
             return Poll::Ready(Sent::Late);
+        }
+        if let Admission::Until(withdrawn) = &mut admission
+            && let Poll::Ready(status) = withdrawn.as_mut().poll(context)
+        {
+            return Poll::Ready(Sent::Failed(status));
         }
         match stopping.as_mut().poll(context) {
             Poll::Ready(()) => Poll::Ready(Sent::Stopped),

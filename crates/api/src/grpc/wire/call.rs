@@ -36,6 +36,10 @@ pub(super) async fn serve(
         let text = format!("no method `{}`", parts.uri.path());
         return answer::fail(&mut respond, &Status::unimplemented(text));
     };
+    let admission = match peer.server.routes.admit(parts.uri.path(), &parts.headers) {
+        Ok(admission) => admission,
+        Err(status) => return answer::fail(&mut respond, &status),
+    };
     let deadline = match head::timeout(&parts.headers) {
         Ok(timeout) => timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
         Err(status) => return answer::fail(&mut respond, &status),
@@ -57,7 +61,10 @@ pub(super) async fn serve(
         Route::Streaming(call) => {
             let work = async { call(parts.headers, message).await };
             match finish(work, deadline, &mut respond).await {
-                Some(Ok(many)) => answer::stream(&peer, respond, many, deadline).await,
+                Some(Ok(many)) => {
+                    let ends = answer::Ends { deadline, admission };
+                    answer::stream(&peer, respond, many, ends).await;
+                }
                 Some(Err(status)) => answer::fail(&mut respond, &status),
                 None => {}
             }

@@ -21,12 +21,22 @@ use tonic::{Extensions, Request, Response, Status};
 pub(super) const PREFIX: usize = 5;
 
 type Promise<T> = Pin<Box<dyn Future<Output = Result<T, Status>> + Send>>;
+type Guard = Box<dyn Fn(&str, &HeaderMap) -> Result<Admission, Status> + Send + Sync>;
 type Call<T> = Arc<dyn Fn(HeaderMap, Bytes) -> Promise<T> + Send + Sync>;
 
 /// Handlers by path. A path that has none answers UNIMPLEMENTED.
 #[derive(Default)]
 pub struct Routes {
     paths: HashMap<&'static str, Route>,
+    guard: Option<Guard>,
+}
+
+/// How long a call may go on that was let through.
+pub enum Admission {
+    /// As long as it likes.
+    Forever,
+    /// Until this is ready, if it is a stream; it then ends with this status.
+    Until(Pin<Box<dyn Future<Output = Status> + Send>>),
 }
 
 /// How one path is answered.
@@ -104,6 +114,27 @@ impl Routes {
         });
         self.paths.insert(path, Route::Streaming(call));
         self
+    }
+
+    /// Asks `guard` about the path and head of each call before its message is read.
+    #[must_use]
+    pub fn guarded(
+        mut self,
+        guard: impl Fn(&str, &HeaderMap) -> Result<Admission, Status> + Send + Sync + 'static,
+    ) -> Self {
+        self.guard = Some(Box::new(guard));
+        self
+    }
+
+    /// Whether a call may be served.
+    pub(super) fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Admission, Status> {
+        self.guard.as_ref().map_or(Ok(Admission::Forever), |guard| guard(path, headers))
+    }
+
+    /// Every path that has a handler.
+    #[cfg(test)]
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &'static str> {
+        self.paths.keys().copied()
     }
 
     pub(super) fn find(&self, path: &str) -> Option<Route> {

@@ -7,6 +7,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use engine::ids::{InstanceKey, StepKey};
 use engine::instance::{Instance, JobState, Step, Wait};
+use engine::job::Destination;
 use engine::value::to_context;
 use feel::Value;
 use http::StatusCode;
@@ -78,6 +79,11 @@ fn waits_for(wait: &Wait) -> Value {
         Wait::Children => object([("kind", text("steps"))]),
         Wait::Call => object([("kind", text("call"))]),
         Wait::Child(child) => object([("kind", text("call")), ("instance", key(child.0))]),
+        Wait::Lock(lock) => object([
+            ("kind", text("lock")),
+            ("name", Value::from(lock.name.clone())),
+            ("until", optional(lock.deadline_ms, time)),
+        ]),
         Wait::Job(job) => {
             let (state, until, worker) = match &job.state {
                 JobState::Ready => ("ready", None, None),
@@ -91,6 +97,7 @@ fn waits_for(wait: &Wait) -> Value {
                 ("kind", text("job")),
                 ("key", key(job.key.0)),
                 ("type", Value::from(job.job_type.clone())),
+                ("server", optional(Destination::parse(&job.job_type).server, text)),
                 ("state", text(state)),
                 ("until", optional(until, time)),
                 ("worker", optional(worker, Value::from)),

@@ -17,7 +17,7 @@ use crate::value::to_context;
 
 use super::super::state::Step;
 use super::super::subscription::{self, Trouble};
-use super::super::{boundary, end, incident, variables};
+use super::super::{boundary, end, failure, incident, variables};
 use super::Thrown;
 
 /// Waits for the event's own timer or message (and its boundary events').
@@ -49,6 +49,9 @@ pub(crate) fn terminate(draft: &mut Draft<'_, '_>, step: StepKey) {
     let (inside, element) = (*inside, *element);
     draft.record(Event::StepCompleted { step, element });
     end::terminate_inside(draft, inside);
+    if draft.step(inside).is_some_and(|scope| scope.failing) {
+        return failure::settle(draft, inside);
+    }
     if inside == draft.state.root() {
         end::finish(draft, end::Ending::Completed);
     } else {

@@ -13,6 +13,7 @@ use feel::{Str, Value};
 use crate::draft::Draft;
 use crate::event::Event;
 use crate::ids::StepKey;
+use crate::job::destined;
 
 use super::super::subscription::{self, Trouble};
 use super::super::{incident, job};
@@ -41,7 +42,10 @@ fn prepare(draft: &Draft<'_, '_>, step: StepKey, spec: &JobSpec) -> Result<(Str,
         _ => None,
     };
     match retries {
-        Some(retries) if retries >= 0 => Ok((job_type, retries)),
+        Some(retries) if retries >= 0 => {
+            let server = draft.element(element).logical_server.as_ref();
+            Ok((destined(job_type, server), retries))
+        }
         _ => {
             let why = format!("expected a whole number of retries for job type `{job_type}`");
             Err(subscription::trouble(draft, element, &spec.retries, &why))

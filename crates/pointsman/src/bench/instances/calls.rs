@@ -13,10 +13,10 @@ use proto::gateway::{
 };
 use tonic::{Code, Status};
 
-use crate::bench::http::Address;
 use crate::bench::report::Progress;
 use crate::bench::wire::{Event, Method, Wire};
 use crate::bench::{Options, Profile, Until, model};
+use crate::client::Route;
 
 const WORKER: &str = "pointsman-bench";
 /// How long a job is leased, in milliseconds: longer than any healthy run makes it wait.
@@ -116,11 +116,11 @@ fn creation(process: &str) -> CreateProcessInstanceRequest {
 /// # Errors
 /// The server cannot be reached or refuses the model.
 pub(in crate::bench) async fn deploy(
-    address: &Address,
+    route: &Route,
     process: &str,
     model: Vec<u8>,
 ) -> anyhow::Result<()> {
-    let mut wire = Wire::connect(&address.authority).await?;
+    let mut wire = Wire::connect(route).await?;
     let method = wire.method("/gateway_protocol.Gateway/DeployResource");
     let resources = vec![Resource { name: format!("{process}.bpmn"), content: model }];
     wire.call(&method, &DeployResourceRequest { resources, ..Default::default() }, ());
@@ -140,11 +140,11 @@ async fn answer(wire: &mut Wire<()>) -> anyhow::Result<Result<Bytes, Status>> {
 /// # Errors
 /// The server cannot be reached or refuses them.
 pub(in crate::bench) async fn create_waiting(
-    address: &Address,
+    route: &Route,
     options: &Options,
 ) -> anyhow::Result<()> {
-    deploy(address, model::WAITING, model::process(model::WAITING, 1)).await?;
-    let mut wire = Wire::connect(&address.authority).await?;
+    deploy(route, model::WAITING, model::process(model::WAITING, 1)).await?;
+    let mut wire = Wire::connect(route).await?;
     let method = wire.method("/gateway_protocol.Gateway/CreateProcessInstance");
     let request = creation(model::WAITING);
     let progress = Progress::new(Until::Count(options.waiting));

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use engine::ids::ShardId;
+use engine::ids::{EntryKey, ShardId};
 use feel::{Context, Value};
 use host::package::PackageSource;
 use host::package::scenario::{Action, Answer, Scenario};
 use node::{Clock, JobFailure, Node, Publication, SERVICE_PREFIX, Which, WorkerRequest};
-use store::EntryState;
 use store::memory::Memory;
+use store::{EntryRow, EntryState};
 
 /// When every scenario begins: 2026-01-01, midnight UTC.
 const BEGIN_MS: i64 = 1_767_225_600_000;
@@ -157,7 +157,7 @@ impl World {
         let store = self.node.store();
         let failed = |error: store::Error| error.to_string();
         let timers = store.timers(SHARD, None, i64::MAX, 1).await.map_err(failed)?;
-        let entries = store.entries(EntryState::Queued, None, None, ROWS).await.map_err(failed)?;
+        let entries = self.entries(EntryState::Queued).await?;
         let timer = timers.first().map(|timer| timer.due_ms);
         let entry = entries.iter().map(|(_, entry)| entry.due_ms).min();
         Ok(timer.into_iter().chain(entry).min())
@@ -196,6 +196,11 @@ impl World {
         none.map(|_| ()).map_err(|error| error.to_string())
     }
 
+    async fn entries(&self, state: EntryState) -> Result<Vec<(EntryKey, EntryRow)>, String> {
+        let listed = self.node.entries(state, None, None, ROWS).await;
+        listed.map_err(|error| error.to_string())
+    }
+
     /// Whether the store knows of something that goes on by itself.
     async fn busy(&self) -> Result<bool, String> {
         let store = self.node.store();
@@ -205,9 +210,8 @@ impl World {
         let ready = store.job_types(SHARD).await.map_err(failed)?;
         let leased = store.jobs_leased(SHARD, None, ROWS).await.map_err(failed)?;
         let due = store.timers(SHARD, None, now.saturating_add(1), 1).await.map_err(failed)?;
-        let entries = store.entries(EntryState::Queued, None, None, ROWS).await.map_err(failed)?;
-        let called =
-            store.entries(EntryState::InProcess, None, None, ROWS).await.map_err(failed)?;
+        let entries = self.entries(EntryState::Queued).await?;
+        let called = self.entries(EntryState::InProcess).await?;
         Ok(ready.iter().any(|(job_type, count)| *count > 0 && is_service(job_type))
             || leased.iter().any(|job| is_service(&job.job_type))
             || !due.is_empty()

@@ -3,10 +3,11 @@
 //! Boundary: rows of one kind at a time.
 //! Read first: [`Documents::write`].   Tests: `conformance`
 
-use engine::ids::{DocumentKey, EntryKey, InstanceKey};
+use engine::ids::{DocumentKey, EntryKey, InstanceKey, ShardId};
 use rusqlite::Connection;
 
 use super::super::statement::statements;
+use crate::keys;
 use crate::unit::{DefinitionRow, DocumentRow, EntryRow, Unit};
 
 /// Writes what does not belong to one instance.
@@ -27,7 +28,7 @@ impl<'c> Documents<'c> {
         Ok(Self { queues: Queues::prepare(connection)?, packages: Packages::prepare(connection)? })
     }
 
-    pub(super) fn write(&mut self, unit: &Unit) -> rusqlite::Result<()> {
+    pub(super) fn write(&mut self, shard: ShardId, unit: &Unit) -> rusqlite::Result<()> {
         for (key, row) in &unit.documents {
             self.queues.write_document(*key, row.as_ref())?;
         }
@@ -39,8 +40,9 @@ impl<'c> Documents<'c> {
             self.queues.put_seen.execute(values)?;
         }
         if let Some(before_ms) = unit.seen_before_ms {
-            self.queues.forget_seen.execute([before_ms])?;
-            self.queues.forget_delivered.execute([before_ms])?;
+            let (first, last) = keys::bounds(Some(shard));
+            self.queues.forget_seen.execute((before_ms, first, last))?;
+            self.queues.forget_delivered.execute((before_ms, first, last))?;
         }
         for row in &unit.definitions {
             self.packages.write_definition(row)?;

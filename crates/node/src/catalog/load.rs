@@ -1,0 +1,121 @@
+//! The catalogue as the store has it: rows, blobs, and what is compiled from them.
+//!
+//! Boundary: reads and compiles; who publishes the result is `cluster/catalogs.rs`'s business.
+//! Read first: [`load`].
+
+use std::sync::Arc;
+
+use engine::instance::Rules;
+use feel::Str;
+use hashbrown::HashMap;
+use host::package::{Limits, Manifest, Package, PackageSource, QualityOfService};
+use store::{DefinitionRow, Store};
+
+use super::{ActivePackage, Catalog, Definition, is_straight_through};
+use crate::error::Error;
+
+/// Reads the catalogue; its revision is at least the one that the store had before.
+///
+/// # Errors
+/// Those of the store, and stored resources that do not compile.
+pub(crate) async fn load(store: &dyn Store) -> Result<Catalog, Error> {
+    let mut revision = store.pulse().await?.catalog;
+    loop {
+        let catalog = read(store, revision).await?;
+        let now = store.pulse().await?.catalog;
+        if now == revision {
+            return Ok(catalog);
+        }
+        // A deployment in between: its parts would not fit together.
+        revision = now;
+    }
+}
+
+async fn read(store: &dyn Store, revision: u64) -> Result<Catalog, Error> {
+    let mut catalog = Catalog { revision, ..Catalog::default() };
+    let mut manifests: HashMap<(Str, Str), Manifest> = HashMap::new();
+    for row in store.packages().await? {
+        let package = match read_package(store, &row.digest).await {
+            // An earlier version that cannot be read leaves its processes the defaults.
+            Err(error) if !row.active => {
+                let (package, version) = (&row.name, &row.version);
+                tracing::warn!(%package, %version, %error, "a package cannot be read");
+                continue;
+            }
+            read => read?,
+        };
+        manifests.insert((row.name, row.version), package.manifest().clone());
+        if !row.active {
+            continue;
+        }
+        let active = ActivePackage { package, digest: row.digest, at_ms: row.at_ms };
+        catalog.put_package(Arc::new(active));
+    }
+    let mut models: HashMap<Str, bpmn::Model> = HashMap::new();
+    for row in store.definitions().await? {
+        if !models.contains_key(&row.digest) {
+            let content = blob(store, &row.digest).await?;
+            let model = bpmn::read(&content, &bpmn::Limits::default()).map_err(|_| {
+                let detail = format!("stored resource `{}` does not compile", row.resource);
+                Error::Internal { detail }
+            })?;
+            models.insert(row.digest.clone(), model);
+        }
+        let quality = quality_of(&manifests, &row);
+        let model = models.get(&row.digest);
+        let program =
+            model.and_then(|model| model.programs.iter().find(|known| known.id == row.process));
+        let Some(program) = program else {
+            let detail = format!("stored resource `{}` lost its process", row.resource);
+            return Err(Error::Internal { detail });
+        };
+        catalog.add(definition_of(&row, program, quality));
+    }
+    Ok(catalog)
+}
+
+async fn read_package(store: &dyn Store, digest: &str) -> Result<Package, Error> {
+    let archive = blob(store, digest).await?;
+    PackageSource::read_archive(&archive, &Limits::default())
+        .and_then(Package::check)
+        .map_err(|problems| Error::Refused { problems })
+}
+
+async fn blob(store: &dyn Store, digest: &str) -> Result<bytes::Bytes, Error> {
+    store
+        .blob(digest)
+        .await?
+        .ok_or_else(|| Error::Internal { detail: format!("blob `{digest}` is missing") })
+}
+
+/// The quality of service that the version's own package declares.
+fn quality_of(manifests: &HashMap<(Str, Str), Manifest>, row: &DefinitionRow) -> QualityOfService {
+    let own = (row.package.clone(), row.package_version.clone());
+    manifests.get(&own).map(|known| known.quality_of_service(&row.process)).unwrap_or_default()
+}
+
+fn definition_of(
+    row: &DefinitionRow,
+    program: &bpmn::Program,
+    quality: QualityOfService,
+) -> Definition {
+    Definition {
+        key: row.key,
+        version: row.version,
+        straight_through: is_straight_through(program),
+        program: Arc::new(program.clone()),
+        rules: Rules {
+            definition: row.key,
+            version: row.version,
+            optimize_locally: quality.optimize_locally,
+        },
+        quality,
+        package: row.package.clone(),
+        package_version: row.package_version.clone(),
+        resource: row.resource.clone(),
+        digest: row.digest.clone(),
+        deployment: row.deployment,
+        enabled: row.enabled,
+        at_ms: row.at_ms,
+    }
+}

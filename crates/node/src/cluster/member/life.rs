@@ -1,0 +1,387 @@
+//! One life of a server: from joining to leaving, or to the end of its lease.
+//!
+//! Boundary: compares what should be with what is at each pulse, and orders the difference; every
+//! step may fail, and is tried again at the next pulse.
+//! Read first: [`Life::live`], then [`Life::settle`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::ids::ShardId;
+use store::{Beat, Pulse, ServerKey, Standing};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::cluster::balance;
+use crate::cluster::routes::Table;
+use crate::cluster::settings::TakeOver;
+use crate::error::Error;
+use crate::published::Condition;
+use crate::shard::{ShardEnded, ShardOrder, Surroundings, keep};
+
+use super::{Membership, Wake, forget, lease_of};
+
+/// Inputs that may wait at one shard; more are refused, so that latency stays flat under overload.
+const INPUTS_MAX: usize = 16_384;
+
+/// How a life ended.
+pub(super) enum End {
+    Stopped(oneshot::Sender<()>),
+    Expired,
+    /// The format in force is newer than this server.
+    Refused(Error),
+}
+
+/// A shard that is served here.
+struct Served {
+    orders: watch::Sender<ShardOrder>,
+    task: tokio::task::Id,
+}
+
+/// One life of a server.
+pub(super) struct Life {
+    me: ServerKey,
+    /// When the lease ends, by this server's clock.
+    lease_end: Instant,
+    pub(super) standing: Standing,
+    around: Surroundings,
+    shards: BTreeMap<ShardId, Served>,
+    tasks: JoinSet<ShardEnded>,
+    /// The revisions of slots that are known.
+    slots: Option<u64>,
+    settings: Option<u64>,
+    pulse: Option<Pulse>,
+    /// Since when nobody serves, by the store's clock, as far as a server that stands by cares.
+    unserved: Option<i64>,
+    draining: Vec<oneshot::Sender<()>>,
+    stopping: Option<oneshot::Sender<()>>,
+}
+
+impl Life {
+    /// `begun` is when the lease began at the latest, and how long it is.
+    pub(super) fn new(
+        membership: &Membership,
+        me: ServerKey,
+        begun: (Instant, i64),
+        standing: Standing,
+    ) -> Self {
+        Self {
+            me,
+            lease_end: begun.0 + lease_of(begun.1),
+            standing,
+            around: membership.around.clone(),
+            shards: BTreeMap::new(),
+            tasks: JoinSet::new(),
+            slots: None,
+            settings: None,
+            pulse: None,
+            unserved: None,
+            draining: Vec::new(),
+            stopping: None,
+        }
+    }
+
+    /// Takes part until the lease runs out or the server is stopped.
+    pub(super) async fn live(&mut self, membership: &mut Membership) -> End {
+        loop {
+            if !self.beat().await {
+                return End::Expired;
+            }
+            if let Err(error) = super::can_write(&self.around, membership.options.format_max) {
+                self.leave().await;
+                return End::Refused(error);
+            }
+            let is_alone = self.others().next().is_none();
+            if self.shards.is_empty() || is_alone {
+                for reply in self.draining.drain(..) {
+                    // Whoever asked may be gone.
+                    let _ = reply.send(());
+                }
+            }
+            if self.shards.is_empty()
+                && let Some(reply) = self.stopping.take()
+            {
+                self.leave().await;
+                return End::Stopped(reply);
+            }
+            let next = crate::clock::instant() + self.around.shared.in_force().values.beat();
+            loop {
+                tokio::select! {
+                    biased;
+                    wake = membership.wakes.recv() => match wake {
+                        Some(wake) => {
+                            self.wake(wake);
+                            break;
+                        }
+                        None => return End::Expired,
+                    },
+                    Some(ended) = self.tasks.join_next_with_id() => {
+                        self.ended(ended);
+                        break;
+                    }
+                    // How a shard is changes nothing of who should have it.
+                    () = self.around.published.moved() => self.judge(),
+                    () = tokio::time::sleep_until(next) => break,
+                }
+            }
+        }
+    }
+
+    fn wake(&mut self, wake: Wake) {
+        match wake {
+            Wake::Look => {}
+            Wake::Drain(reply) => {
+                self.standing = Standing::Draining;
+                self.draining.push(reply);
+                self.around.published.set_condition(Condition::Stopping);
+            }
+            Wake::Stand(standing) => {
+                self.standing = standing;
+                if self.stopping.is_none() && self.around.published.own() == Condition::Stopping {
+                    // It was drained and serves again, or stands by.
+                    self.around.published.set_condition(Condition::Recovering);
+                }
+            }
+            Wake::Stop(reply) => {
+                self.standing = Standing::Draining;
+                self.stopping = Some(reply);
+                self.around.published.set_condition(Condition::Stopping);
+                self.give_back(|_| true);
+            }
+        }
+    }
+
+    /// Shows that the server lives, and acts on what the store says. Whether the lease runs.
+    async fn beat(&mut self) -> bool {
+        let lease_ms = self.around.shared.in_force().values.lease_ms;
+        let begun = crate::clock::instant();
+        let beat = Beat {
+            server: self.me,
+            lease_ms,
+            standing: self.standing,
+            catalog: self.around.published.catalog().revision,
+        };
+        let store = self.around.store.clone();
+        let answer = tokio::time::timeout_at(self.lease_end, store.beat(&beat)).await;
+        match answer {
+            Ok(Ok(pulse)) if pulse.is_member => {
+                self.around.clock.follow(pulse.now_ms);
+                self.lease_end = begun + lease_of(lease_ms);
+                // MBR-1: a store that hangs does not keep the server from letting go.
+                let settling = tokio::time::timeout_at(self.lease_end, self.settle(pulse));
+                match settling.await {
+                    Ok(Ok(())) => true,
+                    Ok(Err(error)) => {
+                        tracing::warn!(%error, "the membership is not settled; it is tried again");
+                        true
+                    }
+                    Err(_) => false,
+                }
+            }
+            Ok(Ok(_)) | Err(_) => false,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "no sign of life could be given");
+                crate::clock::instant() < self.lease_end
+            }
+        }
+    }
+
+    /// Makes what is here as it should be.
+    async fn settle(&mut self, pulse: Pulse) -> Result<(), Error> {
+        if self.slots != Some(pulse.slots) {
+            let slots = self.around.store.slots().await?;
+            self.around.routes.update(|table| table.slots = slots.into());
+            self.slots = Some(pulse.slots);
+        }
+        if self.around.published.catalog().revision < pulse.catalog {
+            self.around.catalogs.hint(pulse.catalog);
+        }
+        if self.settings != Some(pulse.settings) {
+            self.around.shared.reload(&*self.around.store).await?;
+            self.settings = Some(pulse.settings);
+        }
+        self.show(&pulse);
+        self.take_over(&pulse);
+        let serving: Vec<(ServerKey, &str)> = pulse
+            .members
+            .iter()
+            .filter(|member| {
+                self.standing_of(member.key, member.about.standing) == Standing::Serving
+            })
+            .map(|member| (member.key, &*member.about.name))
+            .collect();
+        let shards: Vec<ShardId> = pulse.shards.iter().map(|owner| owner.shard).collect();
+        let targets = balance::targets(&shards, &serving);
+        let me = self.me;
+        // While nobody else serves, a server that stands aside keeps what it has until it stops.
+        self.give_back(|shard| targets.get(&shard).is_some_and(|target| *target != me));
+        for owner in &pulse.shards {
+            let is_held = owner.owner.is_some_and(|owner| {
+                owner != me && pulse.members.iter().any(|member| member.key == owner)
+            });
+            let is_mine = targets.get(&owner.shard) == Some(&me);
+            if is_mine && !is_held && !self.shards.contains_key(&owner.shard) {
+                self.take(owner.shard);
+            }
+        }
+        let strays = pulse.shards.iter().filter(|owner| {
+            let is_mine = targets.get(&owner.shard) == Some(&me);
+            owner.owner == Some(me) && !is_mine && !self.shards.contains_key(&owner.shard)
+        });
+        for stray in strays {
+            // It was not given back in order: it broke, or the store did not answer.
+            self.around.store.release(stray.shard, me, stray.epoch).await?;
+            self.around.post.look();
+        }
+        self.pulse = Some(pulse);
+        self.judge();
+        Ok(())
+    }
+
+    /// Serves if it stands by, may decide so itself, and nobody has served for two leases.
+    fn take_over(&mut self, pulse: &Pulse) {
+        let values = &self.around.shared.in_force().values;
+        let standing = |member: &store::Member| self.standing_of(member.key, member.about.standing);
+        let is_served = pulse.members.iter().any(|member| standing(member) == Standing::Serving);
+        let mut members = pulse.members.iter();
+        let first = members.find(|member| standing(member) == Standing::Standby);
+        let is_first = first.is_some_and(|first| first.key == self.me);
+        if is_served || !is_first || values.take_over == TakeOver::Manual {
+            self.unserved = None;
+            return;
+        }
+        let since_ms = *self.unserved.get_or_insert(pulse.now_ms);
+        if pulse.now_ms - since_ms >= values.lease_ms.saturating_mul(2) {
+            tracing::warn!("no server serves: this one, which stood by, takes over");
+            self.standing = Standing::Serving;
+        }
+    }
+
+    /// What the server wants to be weighs more than what the store last heard.
+    fn standing_of(&self, member: ServerKey, stored: Standing) -> Standing {
+        if member == self.me { self.standing } else { stored }
+    }
+
+    fn others(&self) -> impl Iterator<Item = &store::Member> {
+        let members = self.pulse.iter().flat_map(|pulse| &pulse.members);
+        members.filter(|member| member.key != self.me && member.about.standing == Standing::Serving)
+    }
+
+    /// Shows everybody here who is there.
+    fn show(&self, pulse: &Pulse) {
+        let members: BTreeMap<_, _> =
+            pulse.members.iter().map(|member| (member.key, Arc::new(member.clone()))).collect();
+        let owners: BTreeMap<_, _> = pulse
+            .shards
+            .iter()
+            .filter_map(|shard| Some((shard.shard, shard.owner?)))
+            .filter(|(_, owner)| members.contains_key(owner))
+            .collect();
+        let me = Some(self.me);
+        let all = pulse.shards.iter().map(|owner| owner.shard).collect();
+        let table = self.around.routes.table();
+        let is_same = |(known, member): (&Arc<store::Member>, &Arc<store::Member>)| {
+            known.key == member.key && known.about == member.about
+        };
+        let is_changed = table.members.len() != members.len()
+            || !table.members.values().zip(members.values()).all(is_same);
+        if table.me != me || table.all != all || table.owners != owners || is_changed {
+            self.around.routes.update(|table| {
+                *table = Table { me, all, owners, members, ..table.clone() };
+            });
+        }
+    }
+
+    fn take(&mut self, shard: ShardId) {
+        let (sender, receiver) = mpsc::channel(INPUTS_MAX);
+        let (orders, order) = watch::channel(ShardOrder::Run);
+        // Before it begins, so that a stream that is opened meanwhile reaches it either way.
+        self.around.routes.update(|table| {
+            table.local.insert(shard, sender);
+        });
+        let (me, around) = (self.me, self.around.clone());
+        let task = self.tasks.spawn(keep(shard, me, around, receiver, order)).id();
+        self.shards.insert(shard, Served { orders, task });
+    }
+
+    fn give_back(&mut self, is_wanted: impl Fn(ShardId) -> bool) {
+        let is_stopping = self.stopping.is_some();
+        for (shard, served) in &self.shards {
+            if is_stopping || is_wanted(*shard) {
+                served.orders.send_if_modified(|order| {
+                    let is_running = *order == ShardOrder::Run;
+                    if is_running {
+                        *order = ShardOrder::GiveBack;
+                    }
+                    is_running
+                });
+            }
+        }
+    }
+
+    /// A shard is not served here any more. One that broke is taken again at the next pulse.
+    fn ended(&mut self, ended: Result<(tokio::task::Id, ShardEnded), tokio::task::JoinError>) {
+        let (task, how) = match ended {
+            Ok((task, how)) => (task, how),
+            Err(error) => {
+                tracing::error!(%error, "a shard broke");
+                (error.id(), ShardEnded::Lost)
+            }
+        };
+        let Some(shard) = self.shards.iter().find(|(_, served)| served.task == task) else {
+            return;
+        };
+        let shard = *shard.0;
+        self.shards.remove(&shard);
+        self.around.routes.update(|table| {
+            table.local.remove(&shard);
+            if table.owners.get(&shard) == table.me.as_ref() {
+                table.owners.remove(&shard);
+            }
+        });
+        if how == ShardEnded::GivenBack {
+            self.around.post.look();
+        }
+    }
+
+    /// Ready once it is a member that has what it needs; later, only its shards tell.
+    fn judge(&self) {
+        let published = &self.around.published;
+        let is_waiting = matches!(published.own(), Condition::Starting | Condition::Recovering);
+        let all_run = self
+            .shards
+            .keys()
+            .all(|shard| !matches!(published.shard(*shard), None | Some(Condition::Starting)));
+        let table = self.around.routes.table();
+        let is_found =
+            |shard: &ShardId| table.local.contains_key(shard) || table.owners.contains_key(shard);
+        let all = self.pulse.as_ref().map(|pulse| &pulse.shards[..]).unwrap_or_default();
+        let all_found = !all.is_empty() && all.iter().all(|owner| is_found(&owner.shard));
+        if is_waiting && all_run && all_found {
+            published.set_condition(Condition::Ready);
+        }
+    }
+
+    async fn leave(&mut self) {
+        if let Err(error) = self.around.store.leave(self.me).await {
+            tracing::warn!(%error, "the server could not say that it leaves");
+        }
+        self.around.post.look();
+    }
+
+    /// Drops every shard that is left, without writing.
+    pub(super) async fn let_go(mut self) {
+        for served in self.shards.values() {
+            served.orders.send_replace(ShardOrder::LetGo);
+        }
+        forget(&self.around);
+        let patience = Duration::from_secs(2);
+        let ending = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(patience, ending).await.is_err() {
+            // They wait for the store; whatever they still write there is fenced.
+            self.tasks.shutdown().await;
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The servers of the cluster, as the handle offers them (R51, R53).
+//!
+//! Boundary: reads the pulse; what a server is told goes to that server, whichever one was asked.
+//! Read first: [`Node::servers`], then [`Node::tell_server`].
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use engine::ids::ShardId;
+use store::{Beat, Member, ServerKey, Standing};
+
+use super::unexpected;
+use crate::cluster::CallError;
+use crate::cluster::wire::{self, Answer, Request};
+use crate::error::Error;
+use crate::handle::Node;
+use crate::published::Condition;
+
+/// How long a server may take to give its shards away.
+const DRAIN: Duration = Duration::from_secs(60);
+/// How long it may take for anything else.
+const CALL: Duration = Duration::from_secs(10);
+
+/// A server whose lease runs, or ran when it owned something last.
+#[derive(Debug, Clone)]
+pub struct ServerView {
+    /// What it says about itself.
+    pub member: Member,
+    /// The shards that it owns.
+    pub shards: Vec<ShardId>,
+    /// How long its lease runs, in milliseconds.
+    pub lease_ms: i64,
+    /// Whether it is the one that was asked.
+    pub is_this: bool,
+}
+
+/// What a server can be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// Give all shards away and forward calls.
+    Drain,
+    /// Own shards.
+    Serve,
+    /// Own nothing until it is told otherwise.
+    StandBy,
+}
+
+/// What a server is in the cluster at the moment, as far as it knows.
+#[derive(Debug, Clone)]
+pub struct Here {
+    /// Its key, while its lease runs.
+    pub key: Option<ServerKey>,
+    /// What it is there for, as it has told the others.
+    pub standing: Option<Standing>,
+    /// The shards that it serves.
+    pub shards: Vec<ShardId>,
+}
+
+impl Node {
+    /// What this server is in the cluster.
+    #[must_use]
+    pub fn standing_here(&self) -> Here {
+        let table = self.inner.routes.table();
+        let member = table.me.and_then(|me| table.members.get(&me));
+        Here {
+            key: table.me,
+            standing: member.map(|member| member.about.standing),
+            shards: table.local.keys().copied().collect(),
+        }
+    }
+
+    /// Why this server is not ready, for people.
+    #[must_use]
+    pub fn why_not_ready(&self) -> String {
+        if let Some(refusal) = self.inner.published.refusal() {
+            return refusal.to_string();
+        }
+        let table = self.inner.routes.table();
+        let shards: BTreeSet<ShardId> = table.slots.iter().copied().collect();
+        let is_found =
+            |shard: &ShardId| table.local.contains_key(shard) || table.owners.contains_key(shard);
+        let unserved = shards.iter().filter(|shard| !is_found(shard)).count();
+        match (self.condition(), table.me) {
+            (Condition::Stopping, _) => {
+                format!("it gives its shards away, {} are left", table.local.len())
+            }
+            (_, None) => "it is no member of the cluster".to_owned(),
+            (_, Some(_)) if unserved > 0 => {
+                format!("nobody serves {unserved} of {} shards", shards.len())
+            }
+            (_, Some(_)) => format!("it loads {} shards", table.local.len()),
+        }
+    }
+
+    /// The servers whose leases run, in order of their names.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn servers(&self) -> Result<Vec<ServerView>, Error> {
+        let pulse = self.pulse().await?;
+        let me = self.inner.routes.table().me;
+        let mut servers: Vec<ServerView> = pulse
+            .members
+            .into_iter()
+            .map(|member| {
+                let owned = pulse.shards.iter().filter(|shard| shard.owner == Some(member.key));
+                ServerView {
+                    shards: owned.map(|shard| shard.shard).collect(),
+                    lease_ms: member.lease_until_ms - pulse.now_ms,
+                    is_this: Some(member.key) == me,
+                    member,
+                }
+            })
+            .collect();
+        servers.sort_by(|one, next| one.member.about.name.cmp(&next.member.about.name));
+        Ok(servers)
+    }
+
+    /// Tells a server what it is there for. Draining returns when it owns nothing, or nobody could
+    /// take it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or [`Error::State`] if it does not answer.
+    pub async fn tell_server(&self, name: &str, told: Told) -> Result<(), Error> {
+        let member = self.server_named(name)?;
+        if Some(member.key) == self.inner.routes.table().me {
+            return self.told(told).await;
+        }
+        let (request, patience) = match told {
+            Told::Drain => (Request::Drain, DRAIN),
+            Told::Serve => (Request::Stand { standby: false }, CALL),
+            Told::StandBy => (Request::Stand { standby: true }, CALL),
+        };
+        let sent = wire::write(&request);
+        let answer = self.inner.transport.call(&member, sent, patience).await;
+        let silent =
+            |detail| Error::State { detail: format!("server `{name}` does not answer: {detail}") };
+        match answer {
+            Err(CallError::NotSent(detail) | CallError::Lost(detail)) => Err(silent(detail)),
+            Ok(bytes) => match wire::read(&bytes)? {
+                Answer::Done => Ok(()),
+                Answer::Failed(trouble) => Err(Error::from(trouble)),
+                Answer::Elsewhere => Err(silent("it is starting or stopping".to_owned())),
+                other => Err(unexpected(&other)),
+            },
+        }
+    }
+
+    /// Does here what this server was told.
+    pub(crate) async fn told(&self, told: Told) -> Result<(), Error> {
+        match told {
+            Told::Drain => {
+                self.drain().await;
+                Ok(())
+            }
+            Told::Serve => self.stand(Standing::Serving).await,
+            Told::StandBy => self.stand(Standing::Standby).await,
+        }
+    }
+
+    /// Ends the lease of a server that is dead or hangs, so that others take its shards over now.
+    /// If it lives after all, nothing that it writes counts, and it joins anew.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or [`Error::State`] for the server that is asked itself.
+    pub async fn remove_server(&self, name: &str) -> Result<(), Error> {
+        let member = self.server_named(name)?;
+        if Some(member.key) == self.inner.routes.table().me {
+            let detail = format!("server `{name}` was asked itself, so that it is not dead");
+            return Err(Error::State { detail });
+        }
+        // A lease of nothing has run out at once; its shards stay those of a server that failed.
+        let last = Beat {
+            server: member.key,
+            lease_ms: 0,
+            standing: member.about.standing,
+            catalog: member.catalog,
+        };
+        self.inner.store.beat(&last).await?;
+        self.inner.around.post.look();
+        // A full queue is full of the same wish.
+        let _ = self.inner.wakes.try_send(crate::cluster::Wake::Look);
+        Ok(())
+    }
+
+    /// The newest life of a server of this name.
+    fn server_named(&self, name: &str) -> Result<std::sync::Arc<Member>, Error> {
+        let table = self.inner.routes.table();
+        let mut named = table.members.values().rev().filter(|member| *member.about.name == *name);
+        named.next().cloned().ok_or_else(|| Error::not_found("server", name))
+    }
+}

@@ -1,0 +1,81 @@
+//! `pointsman server`: who is there, and what each server is there for.
+//!
+//! Boundary: asks any server, which passes it on to the one that is meant; prints.
+//! Read first: [`run`].
+
+use clap::{Args, Subcommand};
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::client::{Body, Remote, segment};
+use crate::output::{self, Format, moment, text};
+use crate::problem::Failure;
+
+/// What to do with servers.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    remote: Remote,
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Debug, Subcommand)]
+enum Act {
+    /// List the servers whose leases run, with the shards that they own.
+    List,
+    /// Give all shards of a server to the others; it then only forwards calls.
+    Drain(Named),
+    /// Let a server own shards, after it was drained or stood by.
+    Serve(Named),
+    /// Let a server own nothing until it is told to serve.
+    Standby(Named),
+    /// End the lease of a dead or hung server, so that others take over at once.
+    Remove(Named),
+}
+
+#[derive(Debug, Args)]
+struct Named {
+    /// The server's name.
+    name: String,
+}
+
+/// Runs a `server` command.
+///
+/// # Errors
+/// The server refuses or cannot be reached.
+pub(crate) fn run(options: &Options, format: Format) -> Result<(), Failure> {
+    let (named, method, act, done) = match &options.act {
+        Act::List => {
+            let data = options.remote.talk(async |client| client.get("/api/servers").await)?;
+            return output::show(format, &data, || table(&data));
+        }
+        Act::Drain(named) => (named, Method::POST, "/drain", "is drained"),
+        Act::Serve(named) => (named, Method::POST, "/serve", "serves"),
+        Act::Standby(named) => (named, Method::POST, "/standby", "stands by"),
+        Act::Remove(named) => (named, Method::DELETE, "", "is removed"),
+    };
+    let name = &named.name;
+    let path = format!("/api/servers/{}{act}", segment(name));
+    options.remote.talk(async |client| client.send(method, &path, Body::None).await)?;
+    output::show(format, &json!({"server": name}), || format!("server `{name}` {done}"))
+}
+
+fn table(data: &Value) -> String {
+    let rows = output::items(data).iter().map(|server| {
+        let shards = server["shards"].as_array().map_or(&[][..], Vec::as_slice);
+        let shards: Vec<String> = shards.iter().map(Value::to_string).collect();
+        [
+            text(server, "name"),
+            text(server, "key"),
+            text(server, "standing"),
+            shards.join(","),
+            text(server, "http"),
+            text(server, "build"),
+            moment(server, "joinedAt"),
+            if server["answered"] == true { "answered".to_owned() } else { String::new() },
+        ]
+    });
+    let headings = ["server", "key", "standing", "shards", "http", "build", "joined", ""];
+    output::table(headings, rows.collect())
+}

@@ -1,0 +1,95 @@
+//! Three real servers on one real PostgreSQL, real workers and publishers, and what can go wrong:
+//! servers are killed, paused and told to stop, and the database is crashed. Every document is
+//! processed once, every instance ends, every step is recorded once, and what a killed server had
+//! goes on at another one.
+//!
+//! Boundary: the built program from outside; what is checked at the end are rows.
+//! `POINTSMAN_TEST_CLUSTER_SECONDS` makes the first test longer, `_KILLS` and `_WAITING` the
+//! second; `POINTSMAN_TEST_PROGRAM` names another program than the one that was just built.
+//! Read first: the test at the end, then `cluster/faults.rs`.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::print_stdout, reason = "a failure must say what happened before")]
+
+#[path = "cluster/check.rs"]
+mod check;
+#[path = "cluster/clients.rs"]
+mod clients;
+#[path = "cluster/faults.rs"]
+mod faults;
+#[path = "cluster/servers.rs"]
+mod servers;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use clients::Clients;
+use faults::Dice;
+use servers::Servers;
+use store::conformance::postgres::Server as Postgres;
+
+const TEST: &str = "servers_come_and_go_and_nothing_is_lost_or_done_twice";
+
+#[expect(clippy::disallowed_methods, reason = "a longer run is asked for by the environment")]
+fn asked(name: &str, otherwise: usize) -> usize {
+    let asked = std::env::var(name).ok();
+    asked.and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test measures time")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_come_and_go_and_nothing_is_lost_or_done_twice() {
+    let Some(postgres) = Postgres::own(TEST) else { return };
+    let directory = tempfile::tempdir().unwrap();
+    clients::write_package(directory.path());
+    let servers = Arc::new(Servers::start(directory.path(), &postgres.schema().await));
+    servers.deploy("killing");
+    let clients = Clients::start(servers.clone(), directory.path());
+    let mut dice = Dice::new();
+    let end = now() + Duration::from_secs(asked("POINTSMAN_TEST_CLUSTER_SECONDS", 15) as u64);
+    while now() < end {
+        faults::next(&mut dice, &servers, &clients, &postgres).await;
+    }
+    servers.all_run();
+    println!("{} documents were accepted", clients.published.load(Ordering::SeqCst));
+    clients.stop_publishing().await;
+    check::all_ended(&servers.database).await;
+    let done = clients.stop_working().await;
+    servers.stop();
+    check::rows(&servers.database, clients.accepted(), &done).await;
+    report(&clients);
+}
+
+/// How long take-overs took; the bound leaves room for machines that are busy with other tests.
+fn report(clients: &Clients) {
+    let all = clients.take_overs();
+    let Some(longest) = all.last() else { return };
+    let middle = all[all.len() / 2];
+    println!("{} take-overs: half within {middle:?}, all within {longest:?}", all.len());
+    assert!(*longest < Duration::from_secs(15), "{all:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_killed_server_had_goes_on_at_another_while_many_instances_wait() {
+    let name = "what_a_killed_server_had_goes_on_at_another_while_many_instances_wait";
+    let Some(postgres) = Postgres::own(name) else { return };
+    let directory = tempfile::tempdir().unwrap();
+    clients::write_package(directory.path());
+    let servers = Arc::new(Servers::start(directory.path(), &postgres.schema().await));
+    servers.deploy("killing");
+    clients::let_wait(&servers, directory.path(), asked("POINTSMAN_TEST_CLUSTER_WAITING", 2_000));
+    let clients = Clients::start(servers.clone(), directory.path());
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let mut dice = Dice::new();
+    for _ in 0..asked("POINTSMAN_TEST_CLUSTER_KILLS", 3) {
+        faults::kill(&mut dice, &servers, &clients).await;
+    }
+    clients.stop_publishing().await;
+    clients.stop_working().await;
+    report(&clients);
+}

@@ -1,0 +1,103 @@
+//! From a database to one with the tables of our format.
+//!
+//! Boundary: forward only, under a lock that all servers share; everything of one opening in one
+//! transaction, so that the tables are there whole or not at all.
+//! Read first: [`migrate`].   Tests: `tests/postgres_faults.rs`
+
+use tokio_postgres::error::SqlState;
+
+use super::Migrate;
+use super::failure::{failed, translate};
+use super::session::Session;
+use crate::port::Error;
+
+/// Migrations in order; the table `pointsman` counts those that were done.
+const MIGRATIONS: [&str; 1] = [include_str!("../migrations/postgres/0001_start.sql")];
+/// The format that this version writes.
+#[expect(clippy::cast_possible_truncation, reason = "a handful")]
+pub(crate) const FORMAT: u32 = MIGRATIONS.len() as u32;
+/// The oldest PostgreSQL that has what we use.
+const OLDEST: i32 = 130_000;
+
+/// Checks the database and brings it to our format.
+pub(crate) async fn migrate(session: &Session, place: &str, wish: Migrate) -> Result<(), Error> {
+    let trouble = |error: tokio_postgres::Error| translate("migrate", place, &error);
+    check_server(session, place).await?;
+    session.batch("BEGIN").await.map_err(trouble)?;
+    let result = under_lock(session, place, wish).await;
+    let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
+    let ended = session.batch(end).await.map_err(trouble);
+    result.and(ended)
+}
+
+async fn under_lock(session: &Session, place: &str, wish: Migrate) -> Result<(), Error> {
+    let trouble = |error: tokio_postgres::Error| translate("migrate", place, &error);
+    let foreign = |detail: &str| Error::Foreign { place: place.into(), detail: detail.into() };
+    let lock = "-- takes:
+SELECT pg_advisory_xact_lock(hashtext('pointsman'), hashtext(current_schema()))";
+    session.rows(lock, &[]).await.map_err(trouble)?;
+    let found = format_of(session).await.map_err(|error| match error.code() {
+        Some(code) if *code == SqlState::UNDEFINED_COLUMN => {
+            foreign("its table `pointsman` is not ours")
+        }
+        _ => translate("migrate", place, &error),
+    })?;
+    if found > FORMAT {
+        return Err(Error::Newer { place: place.into(), found, known: FORMAT });
+    }
+    if found < FORMAT && wish == Migrate::Refuse {
+        let detail = format!("it has format {found}, this version needs {FORMAT}: migrate it");
+        return Err(foreign(&detail));
+    }
+    for (number, migration) in (1_u32..).zip(MIGRATIONS) {
+        if number > found {
+            session.batch(migration).await.map_err(|error| match error.code() {
+                Some(code)
+                    if *code == SqlState::DUPLICATE_TABLE
+                        || *code == SqlState::DUPLICATE_FUNCTION =>
+                {
+                    foreign(&format!(
+                        "it has tables of another program ({}): use another database or schema",
+                        super::failure::text_of(&error)
+                    ))
+                }
+                _ => translate("migrate", place, &error),
+            })?;
+        }
+    }
+    let stamp = format!("DELETE FROM pointsman; INSERT INTO pointsman (format) VALUES ({FORMAT})");
+    session.batch(&stamp).await.map_err(trouble)
+}
+
+/// The format of the tables; 0 if there are none.
+pub(crate) async fn format_of(session: &Session) -> Result<u32, tokio_postgres::Error> {
+    let known = "-- takes:\nSELECT to_regclass('pointsman') IS NOT NULL";
+    let rows = session.rows(known, &[]).await?;
+    let Some(true) = rows.first().map(|row| row.get::<_, bool>(0)) else { return Ok(0) };
+    let rows = session.rows("-- takes:\nSELECT format FROM pointsman", &[]).await?;
+    match rows.first() {
+        Some(row) => Ok(u32::try_from(row.try_get::<_, i32>(0)?).unwrap_or(u32::MAX)),
+        None => Ok(0),
+    }
+}
+
+async fn check_server(session: &Session, place: &str) -> Result<(), Error> {
+    let sql = "-- takes:
+SELECT current_setting('server_version_num')::int, current_setting('server_version'),
+    current_setting('server_encoding'), current_schema()::text";
+    let rows = session.rows(sql, &[]).await.map_err(|error| translate("open", place, &error))?;
+    let Some(row) = rows.first() else { return Ok(()) };
+    let refused = |detail: String| Err(failed("use", place, detail));
+    let (number, version): (i32, &str) = (row.get(0), row.get(1));
+    if number < OLDEST {
+        return refused(format!("PostgreSQL {version} is too old: 13 or later is needed"));
+    }
+    let encoding: &str = row.get(2);
+    if encoding != "UTF8" {
+        return refused(format!("the database has the encoding {encoding}: UTF8 is needed"));
+    }
+    if row.get::<_, Option<&str>>(3).is_none() {
+        return refused("there is no schema to put tables in: see search_path".into());
+    }
+    Ok(())
+}
