@@ -1,7 +1,8 @@
 //! Service calls: run outside the loop, come back as commands (R33).
 //!
 //! Boundary: the shard owns the tasks; `host` runs the call. A call that fails for a passing
-//! reason costs a retry with doubling back-off; the idempotency key names the step's attempt.
+//! reason costs a retry with doubling back-off; the idempotency key is the job's, the same
+//! for every try, also after a crash.
 //! Read first: [`Shard::call`].
 
 use std::sync::Arc;
@@ -43,7 +44,7 @@ impl Shard {
             .definitions
             .get(&activation.definition)
             .map_or_else(|| "".into(), |definition| definition.package.clone());
-        let key = format!("{}.{}", activation.job, activation.failures);
+        let key = activation.job.to_string();
         let call = call_of(&activation, &package, key, self.now_ms);
         let services = self.services.clone();
         self.calls.spawn(async move {
@@ -65,7 +66,7 @@ impl Shard {
         };
         let content = self.content_of(&row).await?;
         let full = format!("{package}/{service}");
-        let key = format!("{entry}.{}", row.attempts);
+        let key = entry.to_string();
         let input = Value::Context(content);
         let call = call_with(&full, input, key, row.attempts + 1, self.now_ms);
         let services: Arc<Services> = self.services.clone();
