@@ -12,7 +12,7 @@ use crate::output::{self, Format};
 use crate::problem::{Exit, Failure};
 use crate::{
     bench, config, demo, deploy, explain, incident, instance, lock, message, package, process,
-    publish, queue, request, serve, server, settings, token,
+    publish, queue, request, serve, server, settings, storage, token,
 };
 
 /// A process server: published documents start durable BPMN processes.
@@ -62,6 +62,9 @@ enum Command {
     Settings(settings::Options),
     /// Let nothing new start for a while; what runs goes on.
     Maintenance(settings::Maintenance),
+    /// Migrate, check or copy a store while no server uses it.
+    #[command(subcommand)]
+    Store(storage::Command),
     /// Explain an error code.
     Explain(explain::Options),
     /// Put a server under load and measure it.
@@ -118,6 +121,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Server(options) => server::run(options, format),
         Command::Settings(options) => settings::run(options, format),
         Command::Maintenance(options) => settings::maintain(options, format),
+        Command::Store(command) => storage::run(command, format),
         Command::Explain(options) => explain::run(options),
         Command::Bench(options) => run_bench(options, format),
         Command::Completions { shell } => complete(*shell),

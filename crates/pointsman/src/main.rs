@@ -29,6 +29,7 @@ mod request;
 mod serve;
 mod server;
 mod settings;
+mod storage;
 mod token;
 
 #[global_allocator]

@@ -1,0 +1,157 @@
+//! `pointsman store`: a store as a whole, while no server uses it: migrate, check, copy.
+//!
+//! Boundary: what is done stands in `store::transfer`; here are arguments, progress and results.
+//! Read first: [`run`].   Tests: tests/store.rs
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use engine::ids::Address;
+use serde_json::{Value, json};
+use store::postgres;
+use store::transfer::{self, Finding, Location, Progress};
+
+use crate::config::Given;
+use crate::output::{self, Format, remark};
+use crate::problem::{self, Exit, Failure};
+use crate::reference::Reference;
+
+/// What can be done with a store.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Bring a store to the format of this version, or make an empty one
+    Migrate(Place),
+    /// Look whether what is stored fits together; a database may be in use meanwhile
+    Check(Place),
+    /// Copy everything into an empty store, all or nothing, while no server uses either
+    Copy {
+        #[command(flatten)]
+        from: Place,
+        /// The directory to copy into.
+        #[arg(long, value_name = "DIR", conflicts_with = "to_database")]
+        to_data: Option<PathBuf>,
+        /// The database to copy into, or a reference to its address.
+        #[arg(long, value_name = "URL", required_unless_present = "to_data")]
+        to_database: Option<String>,
+    },
+}
+
+/// Where a store is.
+#[derive(Debug, Args)]
+pub(crate) struct Place {
+    /// The directory of a store on SQLite [default: pointsman-data].
+    #[arg(long, value_name = "DIR", conflicts_with = "database")]
+    data: Option<PathBuf>,
+    /// The PostgreSQL database, or a reference to its address: `env:NAME` or `file:PATH`.
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+}
+
+impl Place {
+    fn location(&self) -> Result<Location, Failure> {
+        location(self.data.clone(), self.database.as_deref())
+    }
+}
+
+fn location(data: Option<PathBuf>, database: Option<&str>) -> Result<Location, Failure> {
+    let Some(database) = database else {
+        return Ok(Location::Directory(data.unwrap_or_else(|| PathBuf::from("pointsman-data"))));
+    };
+    let url = match Reference::parse(database, &Given::from_environment().environment) {
+        Some(reference) => reference.read()?,
+        None => database.to_owned(),
+    };
+    Ok(Location::Postgres(postgres::Options::new(&url)))
+}
+
+/// Runs a `store` command.
+///
+/// # Errors
+/// The store is in use, cannot be read or written, or something in it does not fit together.
+pub(crate) fn run(command: &Command, format: Format) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| {
+        Failure::internal("cannot start the runtime".to_owned()).because(&error)
+    })?;
+    runtime.block_on(async {
+        match command {
+            Command::Migrate(place) => migrate(&place.location()?, format).await,
+            Command::Check(place) => check(&place.location()?, format).await,
+            Command::Copy { from, to_data, to_database } => {
+                let to = location(to_data.clone(), to_database.as_deref())?;
+                copy(&from.location()?, &to, format).await
+            }
+        }
+    })
+}
+
+async fn migrate(place: &Location, format: Format) -> Result<(), Failure> {
+    let migrated = transfer::migrate(place).await.map_err(|error| failure("migrate", &error))?;
+    let (from, to) = (migrated.from, migrated.to);
+    output::show(format, &json!({"from": from, "to": to}), || match from {
+        None => format!("a new store of format {to}"),
+        Some(from) if from == to => format!("the store has format {to} already"),
+        Some(from) => format!("the store had format {from}, now {to}"),
+    })
+}
+
+async fn check(place: &Location, format: Format) -> Result<(), Failure> {
+    let findings = transfer::check(place, &judge).await;
+    let findings = findings.map_err(|error| failure("check", &error))?;
+    let data = json!({"findings": findings.iter().map(shown).collect::<Vec<_>>()});
+    output::show(format, &data, || match findings.len() {
+        0 => "nothing is wrong".to_owned(),
+        _ => table(&findings),
+    })?;
+    if findings.is_empty() { Ok(()) } else { Err(Failure::told(Exit::Refused)) }
+}
+
+async fn copy(from: &Location, to: &Location, format: Format) -> Result<(), Failure> {
+    let mut progress = |Progress { table, rows, total }: Progress| {
+        if rows == total {
+            remark(&format!("{table}: {total} rows"));
+        }
+    };
+    let copied = transfer::copy(from, to, &mut progress).await;
+    let copied = copied.map_err(|error| failure("copy", &error))?;
+    let rows: u64 = copied.iter().map(|(_, rows)| rows).sum();
+    let tables: serde_json::Map<String, Value> =
+        copied.iter().map(|(table, rows)| ((*table).to_owned(), json!(rows))).collect();
+    output::show(format, &json!({"rows": rows, "tables": tables}), || {
+        format!("{rows} rows of {} tables were copied and counted", copied.len())
+    })
+}
+
+/// Reads a snapshot as the server would.
+fn judge(address: &Address, snapshot: &[u8]) -> Result<(), String> {
+    let read = match address {
+        Address::Instance(_) => engine::instance::Instance::decode(snapshot).map(drop),
+        Address::Bucket { .. } => engine::message::Bucket::decode(snapshot).map(drop),
+        Address::Lock { .. } => engine::lock::Lock::decode(snapshot).map(drop),
+        // What was armed last is in there, for the shard alone.
+        Address::Schedule { .. } => Ok(()),
+    };
+    read.map_err(|error| format!("the snapshot of {address:?} cannot be read: {error}"))
+}
+
+fn shown(found: &Finding) -> Value {
+    json!({
+        "table": found.table, "rows": found.rows, "example": found.example, "what": found.what,
+    })
+}
+
+fn table(findings: &[Finding]) -> String {
+    let rows = findings.iter().map(|found| {
+        let example = found.example.clone().unwrap_or_default();
+        [found.table.to_owned(), found.rows.to_string(), example, found.what.clone()]
+    });
+    output::table(["table", "rows", "example", "what is wrong"], rows.collect())
+}
+
+fn failure(act: &str, error: &store::Error) -> Failure {
+    let (code, hint) = match error {
+        store::Error::InUse { .. } => (problem::IN_USE, "stop the servers that use it first"),
+        _ => (problem::UNUSABLE, "`pointsman explain CLI-004` tells what can be done"),
+    };
+    Failure::refused(code, format!("cannot {act} the store"), hint).because(error)
+}
