@@ -28,8 +28,12 @@ use clients::Clients;
 use faults::Dice;
 use servers::Servers;
 use store::conformance::postgres::Server as Postgres;
+use tokio::sync::Mutex;
 
 const TEST: &str = "servers_come_and_go_and_nothing_is_lost_or_done_twice";
+
+/// One cluster at a time: how long things take is part of what is tested.
+static TURN: Mutex<()> = Mutex::const_new(());
 
 #[expect(clippy::disallowed_methods, reason = "a longer run is asked for by the environment")]
 fn asked(name: &str, otherwise: usize) -> usize {
@@ -44,6 +48,7 @@ fn now() -> Instant {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn servers_come_and_go_and_nothing_is_lost_or_done_twice() {
+    let _turn = TURN.lock().await;
     let Some(postgres) = Postgres::own(TEST) else { return };
     let directory = tempfile::tempdir().unwrap();
     clients::write_package(directory.path());
@@ -76,6 +81,7 @@ fn report(clients: &Clients) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_killed_server_had_goes_on_at_another_while_many_instances_wait() {
+    let _turn = TURN.lock().await;
     let name = "what_a_killed_server_had_goes_on_at_another_while_many_instances_wait";
     let Some(postgres) = Postgres::own(name) else { return };
     let directory = tempfile::tempdir().unwrap();

@@ -96,7 +96,10 @@ proptest! {
         let theirs = serde_json::from_slice::<serde_json::Value>(&bytes);
         let ours = parse(&bytes);
         let text = String::from_utf8_lossy(&bytes);
-        assert_eq!(ours.is_ok(), theirs.is_ok(), "{text:?} {ours:?} {theirs:?}");
+        // Decimals reach further than the floating point numbers of the other one.
+        let is_wide = matches!(&theirs, Err(error) if error.to_string().contains("out of range"));
+        let is_fine = ours.is_ok() == theirs.is_ok() || (ours.is_ok() && is_wide);
+        assert!(is_fine, "{text:?} {ours:?} {theirs:?}");
     }
 }
 

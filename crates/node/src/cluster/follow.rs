@@ -5,11 +5,13 @@
 //! Read first: [`follow`], then [`Followers`].
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use engine::instance::Activation;
 use store::{Member, ServerKey};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::wire::{self, Answer, Request};
@@ -29,6 +31,8 @@ const WAY: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(100);
 /// A follower that does not ask again for so long is gone.
 const SILENT: Duration = Duration::from_secs(10);
+/// The longest that a question is waited with, and some time for the way.
+const FOLLOW_MAX: Duration = Duration::from_secs(60);
 /// Followed streams at once.
 const FOLLOWERS_MAX: usize = 10_000;
 
@@ -112,7 +116,26 @@ pub(crate) struct Followers {
 #[derive(Debug)]
 struct Kept {
     stream: Option<JobStream>,
+    /// Told when the worker is gone, so that nobody waits for jobs that nobody takes.
+    closed: Arc<Closed>,
     asked: tokio::time::Instant,
+}
+
+#[derive(Debug, Default)]
+struct Closed {
+    is_closed: AtomicBool,
+    told: Notify,
+}
+
+impl Closed {
+    fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::SeqCst)
+    }
+
+    fn close(&self) {
+        self.is_closed.store(true, Ordering::SeqCst);
+        self.told.notify_one();
+    }
 }
 
 impl Followers {
@@ -120,35 +143,57 @@ impl Followers {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The worker is gone; what is on its way to it goes back.
+    /// The worker is gone: what is on its way to it goes back, and a question that comes late is
+    /// not waited with.
     pub(crate) fn close(&self, follower: (u64, u64)) {
-        self.lock().remove(&follower);
+        let asked = crate::clock::instant();
+        let mut streams = self.lock();
+        let kept = streams.entry(follower).or_insert_with(|| Kept {
+            stream: None,
+            closed: Arc::new(Closed::default()),
+            asked,
+        });
+        kept.closed.close();
+        kept.asked = asked;
+        let stream = kept.stream.take();
+        drop(streams);
+        drop(stream);
     }
 
     /// Drops the streams of servers that do not ask any more.
     pub(crate) fn sweep(&self) {
         let now = crate::clock::instant();
-        self.lock()
-            .retain(|_, kept| kept.stream.is_none() || now.duration_since(kept.asked) < SILENT);
+        self.lock().retain(|_, kept| {
+            let is_waiting = kept.stream.is_none() && !kept.closed.is_closed();
+            let silent = now.duration_since(kept.asked);
+            silent < SILENT || (is_waiting && silent < FOLLOW_MAX + SILENT)
+        });
     }
 
     fn take(&self, follower: (u64, u64)) -> Option<JobStream> {
         self.lock().get_mut(&follower).and_then(|kept| kept.stream.take())
     }
 
-    fn begin(&self, follower: (u64, u64)) -> bool {
+    /// A question begins; none if there are too many.
+    fn begin(&self, follower: (u64, u64)) -> Option<Arc<Closed>> {
         let mut streams = self.lock();
         if streams.len() >= FOLLOWERS_MAX && !streams.contains_key(&follower) {
-            return false;
+            return None;
         }
         let asked = crate::clock::instant();
-        streams.insert(follower, Kept { stream: None, asked });
-        true
+        let kept = streams.entry(follower).or_insert_with(|| Kept {
+            stream: None,
+            closed: Arc::new(Closed::default()),
+            asked,
+        });
+        kept.asked = asked;
+        Some(kept.closed.clone())
     }
 
     /// Keeps the stream for the next question, unless the worker went meanwhile.
     fn put(&self, follower: (u64, u64), stream: JobStream) {
-        if let Some(kept) = self.lock().get_mut(&follower) {
+        let mut streams = self.lock();
+        if let Some(kept) = streams.get_mut(&follower).filter(|kept| !kept.closed.is_closed()) {
             kept.stream = Some(stream);
             kept.asked = crate::clock::instant();
         }
@@ -167,8 +212,9 @@ impl Node {
         let followers = &self.inner.followers;
         followers.sweep();
         let known = followers.take(follower);
-        if !followers.begin(follower) {
-            return Err(Error::Overloaded);
+        let closed = followers.begin(follower).ok_or(Error::Overloaded)?;
+        if closed.is_closed() {
+            return Ok(Vec::new());
         }
         let mut stream = match known {
             Some(stream) => stream,
@@ -181,8 +227,18 @@ impl Node {
             }
         };
         let mut jobs = Vec::new();
-        // Waiting for jobs takes none out before it is answered, so giving up loses none.
-        let _late = tokio::time::timeout(wait, stream.next(&mut jobs, most.max(1))).await;
+        tokio::select! {
+            biased;
+            () = closed.told.notified() => {}
+            // Waiting for jobs takes none out before it is answered, so giving up loses none.
+            _late = tokio::time::timeout(wait, stream.next(&mut jobs, most.max(1))) => {}
+        }
+        if closed.is_closed() {
+            // The answer would reach nobody.
+            for job in jobs.drain(..) {
+                self.inner.around.post.release(job.job);
+            }
+        }
         followers.put(follower, stream);
         Ok(jobs)
     }
