@@ -3,6 +3,7 @@
 # Starts no service. Writes what it found to target/dependencies.env, which `make test` reads:
 #   POINTSMAN_TEST_PYTHON         python3 with tests/requirements.txt installed (required)
 #   POINTSMAN_TEST_POSTGRES_BIN   directory with initdb and postgres (optional)
+#   POINTSMAN_TEST_PGBOUNCER      the pgbouncer program (optional)
 #   POINTSMAN_TEST_NATS_SERVER    the nats-server program (optional)
 # What is optional and cannot be had is named and left out; tests that need it must say so.
 set -euo pipefail
@@ -101,6 +102,13 @@ if [ -z "$postgres" ] && install_postgres; then
 fi
 say "postgres: ${postgres:-not available (install the package postgresql)}"
 
+find_pgbouncer() { command -v pgbouncer || ls /usr/sbin/pgbouncer 2>/dev/null; }
+pgbouncer=$(find_pgbouncer || true)
+if [ -z "$pgbouncer" ] && install_packages pgbouncer; then
+  pgbouncer=$(find_pgbouncer || true)
+fi
+say "pgbouncer: ${pgbouncer:-not available (install the package pgbouncer)}"
+
 nats=$(command -v nats-server || true)
 if [ -z "$nats" ] && install_packages nats-server; then
   nats=$(command -v nats-server || true)
@@ -110,6 +118,7 @@ say "nats-server: ${nats:-not available (install the package nats-server)}"
 {
   printf 'export POINTSMAN_TEST_PYTHON=%q\n' "$environment/venv/bin/python"
   if [ -n "$postgres" ]; then printf 'export POINTSMAN_TEST_POSTGRES_BIN=%q\n' "$postgres"; fi
+  if [ -n "$pgbouncer" ]; then printf 'export POINTSMAN_TEST_PGBOUNCER=%q\n' "$pgbouncer"; fi
   if [ -n "$nats" ]; then printf 'export POINTSMAN_TEST_NATS_SERVER=%q\n' "$nats"; fi
 } >target/dependencies.env
 say "written to target/dependencies.env"

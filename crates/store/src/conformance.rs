@@ -12,6 +12,7 @@ pub mod exchange;
 pub mod fencing;
 pub mod instances;
 pub mod packages;
+pub mod pgbouncer;
 pub mod postgres;
 pub mod work;
 

@@ -1,9 +1,11 @@
-//! The store in PostgreSQL keeps the promise of the port, directly and through a pool.
+//! The store in PostgreSQL keeps the promise of the port: directly, without anything that lasts
+//! longer than a transaction, and through a real PgBouncer in transaction mode.
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at any error")]
 
 use std::ops::Deref;
 
+use store::conformance::pgbouncer::Pool;
 use store::conformance::postgres::Server;
 use store::postgres::{Options, Pooling, Postgres};
 
@@ -13,8 +15,17 @@ struct Fresh(Postgres);
 impl Fresh {
     async fn new(pooling: Pooling) -> Option<Self> {
         let server = Server::shared("postgres")?;
-        let options = Options { pooling, ..Options::new(&server.schema().await) };
-        Some(Self(Postgres::open(&options).await.unwrap()))
+        Some(Self::open(&server.schema().await, pooling).await)
+    }
+
+    async fn behind_pool() -> Option<Self> {
+        let pool = Pool::shared("pgbouncer")?;
+        Some(Self::open(&pool.schema().await, Pooling::Transaction).await)
+    }
+
+    async fn open(url: &str, pooling: Pooling) -> Self {
+        let options = Options { pooling, ..Options::new(url) };
+        Self(Postgres::open(&options).await.unwrap())
     }
 }
 
@@ -28,8 +39,8 @@ impl Deref for Fresh {
 
 /// Leaves the test if there is no PostgreSQL.
 macro_rules! fresh {
-    ($pooling:ident) => {
-        match Fresh::new(Pooling::$pooling).await {
+    ($made:expr) => {
+        match $made.await {
             Some(fresh) => fresh,
             None => return,
         }
@@ -39,11 +50,18 @@ macro_rules! fresh {
 mod direct {
     use super::*;
 
-    store::conformance_suite!(shared fresh!(Session));
+    store::conformance_suite!(shared fresh!(Fresh::new(Pooling::Session)));
+}
+
+/// Without sessions, but without a pool either: everything that a pool could hide is seen.
+mod unprepared {
+    use super::*;
+
+    store::conformance_suite!(shared fresh!(Fresh::new(Pooling::Transaction)));
 }
 
 mod pooled {
     use super::*;
 
-    store::conformance_suite!(shared fresh!(Transaction));
+    store::conformance_suite!(shared fresh!(Fresh::behind_pool()));
 }

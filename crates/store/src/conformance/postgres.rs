@@ -98,14 +98,7 @@ impl Server {
         // The shell removes it.
         let directory = directory.keep();
         let user = user_for(&directory);
-        let run = |program: &Path| {
-            let mut command = Command::new(program);
-            command.current_dir(&directory);
-            if let Some((user, group)) = user {
-                command.uid(user).gid(group);
-            }
-            command
-        };
+        let run = |program: &Path| command_as(user, program, &directory);
         let made = run(&programs.join("initdb"))
             .args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale"])
             .args(["--no-sync", "-D"])
@@ -161,6 +154,11 @@ impl Server {
         client.batch_execute(sql).await.unwrap();
     }
 
+    /// A program that is run as its user, in its directory.
+    pub(super) fn run(&self, program: &Path) -> Command {
+        command_as(self.user, program, &self.directory)
+    }
+
     /// Writes a file that only its user may read.
     pub fn write(&self, path: &Path, content: &str) {
         fs::write(path, content).unwrap();
@@ -207,7 +205,17 @@ impl Server {
     }
 }
 
-fn wait_for(condition: impl Fn() -> bool, what: &str) {
+/// A program that is run as a user.
+fn command_as(user: Option<(u32, u32)>, program: &Path, directory: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(directory);
+    if let Some((user, group)) = user {
+        command.uid(user).gid(group);
+    }
+    command
+}
+
+pub(super) fn wait_for(condition: impl Fn() -> bool, what: &str) {
     let end = Instant::now() + LIMIT;
     while !condition() {
         assert!(Instant::now() < end, "PostgreSQL does not {what}");
