@@ -269,6 +269,46 @@ async fn locks_of_a_killed_server_stay_held_and_move() {
 }
 
 #[tokio::test]
+async fn a_client_that_died_with_its_server_does_not_keep_others_from_a_lock() {
+    let world = World::new();
+    let (a, b) = (world.start("a"), world.start("b"));
+    a.ready(PATIENCE).await.unwrap();
+    world.owns(&b, 4).await;
+    let month = Duration::from_secs(1_000);
+    // Some of them in shards of the server that dies.
+    let names: Vec<String> = (0..10).map(|number| format!("lock-{number}")).collect();
+    for name in &names {
+        a.acquire_lock(name, "first", Duration::ZERO, month).await.unwrap();
+    }
+    let wants = |node: &Node, session: &'static str| {
+        let (node, names) = (node.clone(), names.clone());
+        let all = names.into_iter().map(move |name| {
+            let node = node.clone();
+            tokio::spawn(async move { node.acquire_lock(&name, session, month, month).await })
+        });
+        all.collect::<Vec<_>>()
+    };
+    let lost = wants(&b, "lost");
+    for name in &names {
+        waiting(&world, &a, name, 1).await;
+    }
+    // Who would have asked again goes with its server.
+    world.kill("b", b).await;
+    lost.iter().for_each(tokio::task::JoinHandle::abort);
+    world.owns(&a, 8).await;
+    let patient = wants(&a, "patient");
+    for name in &names {
+        waiting(&world, &a, name, 2).await;
+        a.release_lock(name, "first").await.unwrap();
+    }
+    for waits in patient {
+        let granted = tokio::time::timeout(PATIENCE, waits).await;
+        granted.expect("the lost one is passed over").unwrap().unwrap();
+    }
+    a.stop().await;
+}
+
+#[tokio::test]
 async fn what_an_instance_in_memory_held_is_free_when_it_is_lost() {
     let world = World::new();
     let (a, b) = (world.start("a"), world.start("b"));

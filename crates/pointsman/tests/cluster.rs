@@ -1,11 +1,13 @@
 //! Three real servers on one real PostgreSQL, real workers and publishers, and what can go wrong:
-//! servers are killed, paused and told to stop, and the database is crashed. Every document is
-//! processed once, every instance ends, every step is recorded once, and what a killed server had
-//! goes on at another one.
+//! servers are killed, paused, cut off and told to stop, and the database is crashed. Every document
+//! is processed once, every instance ends, every step is recorded once, what a killed server had
+//! goes on at another one, and what clients were told, and when, has an order that explains all.
 //!
 //! Boundary: the built program from outside; what is checked at the end are rows.
 //! `POINTSMAN_TEST_CLUSTER_SECONDS` makes the first test longer, `_KILLS` and `_WAITING` the
-//! second; `POINTSMAN_TEST_PROGRAM` names another program than the one that was just built.
+//! second; `_RATE` is the number of documents that each of three publishers publishes in a second,
+//! `_WORKERS` the number of workers at each server. `POINTSMAN_TEST_PROGRAM` names another program
+//! than the one that was just built.
 //! Read first: the test at the end, then `cluster/faults.rs`.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
@@ -17,11 +19,18 @@ mod check;
 mod clients;
 #[path = "cluster/faults.rs"]
 mod faults;
+#[path = "cluster/history.rs"]
+mod history;
+#[path = "cluster/http.rs"]
+mod http;
+#[path = "cluster/links.rs"]
+mod links;
 #[path = "cluster/servers.rs"]
 mod servers;
+#[path = "cluster/workers.rs"]
+mod workers;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use clients::Clients;
@@ -52,22 +61,31 @@ async fn servers_come_and_go_and_nothing_is_lost_or_done_twice() {
     let Some(postgres) = Postgres::own(TEST) else { return };
     let directory = tempfile::tempdir().unwrap();
     clients::write_package(directory.path());
-    let servers = Arc::new(Servers::start(directory.path(), &postgres.schema().await));
+    let servers = Arc::new(
+        Servers::start(directory.path(), &postgres.schema().await, postgres.directory()).await,
+    );
     servers.deploy("killing");
-    let clients = Clients::start(servers.clone(), directory.path());
+    let clients = Clients::start(servers.clone());
     let mut dice = Dice::new();
     let end = now() + Duration::from_secs(asked("POINTSMAN_TEST_CLUSTER_SECONDS", 15) as u64);
     while now() < end {
         faults::next(&mut dice, &servers, &clients, &postgres).await;
     }
     servers.all_run();
-    println!("{} documents were accepted", clients.published.load(Ordering::SeqCst));
     clients.stop_publishing().await;
+    println!("{:?} instances were accepted, and may have been", clients.accepted());
     check::all_ended(&servers.database).await;
     let done = clients.stop_working().await;
     servers.stop();
     check::rows(&servers.database, clients.accepted(), &done).await;
     report(&clients);
+    one_order_explains(&clients);
+}
+
+fn one_order_explains(clients: &Clients) {
+    let (contradictions, events) = clients.history().contradictions();
+    println!("{events} events of clients, {} of their calls failed", clients.failures().len());
+    assert!(contradictions.is_empty(), "{contradictions:#?}");
 }
 
 /// How long take-overs took; the bound leaves room for machines that are busy with other tests.
@@ -86,10 +104,12 @@ async fn what_a_killed_server_had_goes_on_at_another_while_many_instances_wait()
     let Some(postgres) = Postgres::own(name) else { return };
     let directory = tempfile::tempdir().unwrap();
     clients::write_package(directory.path());
-    let servers = Arc::new(Servers::start(directory.path(), &postgres.schema().await));
+    let servers = Arc::new(
+        Servers::start(directory.path(), &postgres.schema().await, postgres.directory()).await,
+    );
     servers.deploy("killing");
     clients::let_wait(&servers, directory.path(), asked("POINTSMAN_TEST_CLUSTER_WAITING", 2_000));
-    let clients = Clients::start(servers.clone(), directory.path());
+    let clients = Clients::start(servers.clone());
     tokio::time::sleep(Duration::from_secs(2)).await;
     let mut dice = Dice::new();
     for _ in 0..asked("POINTSMAN_TEST_CLUSTER_KILLS", 3) {
@@ -98,4 +118,5 @@ async fn what_a_killed_server_had_goes_on_at_another_while_many_instances_wait()
     clients.stop_publishing().await;
     clients.stop_working().await;
     report(&clients);
+    one_order_explains(&clients);
 }

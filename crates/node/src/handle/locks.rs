@@ -24,6 +24,8 @@ const WAIT_MAX: Duration = Duration::from_secs(3_600);
 const LEASE_MAX: Duration = Duration::from_secs(86_400);
 /// How long a lock is looked for while its shard moves, even if the client does not wait.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// What is left of a wait that is over.
+const SHORTEST: Duration = Duration::from_millis(1);
 /// Pause before a lock is asked for again.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -53,6 +55,8 @@ impl Node {
         let patience = until.max(crate::clock::instant() + PATIENCE);
         loop {
             let left = until.saturating_duration_since(crate::clock::instant());
+            // Who waited, if only for the shard, is not told that it would not.
+            let left = if wait.is_zero() { left } else { left.max(SHORTEST) };
             let wait_ms = i64::try_from(left.as_millis()).unwrap_or(i64::MAX);
             let act = LockAct::Acquire { session: session.clone(), wait_ms, lease_ms };
             match self.ask_lock(name, act).await {

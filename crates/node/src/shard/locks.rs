@@ -20,6 +20,10 @@ use crate::input::{Grant, LockAct, Reply};
 use super::Shard;
 use super::cache::HotLock;
 
+/// How long a lock is kept for a client that waited for it at an earlier owner of the shard. A
+/// client that is still there asks again within milliseconds of finding the new owner.
+const ABSENT_MS: i64 = 3_000;
+
 /// A client that waits for a lock.
 pub(super) struct Waiting {
     reply: Reply<Option<Grant>>,
@@ -189,10 +193,14 @@ impl Shard {
     }
 
     /// A client has the lock. If it was here and went, the lock is given back at once; if it has
-    /// not asked again since the shard moved, the lock is kept for it until its lease ends.
+    /// not asked again since the shard moved, it may be gone, and the lock is kept for it for a
+    /// short time only, whatever it asked for.
     fn granted(&mut self, name: &Str, session: Str, fence: u64) -> Option<LockCommand> {
         let key = (name.clone(), session);
-        let mut waiting = self.lock_waiters.remove(&key)?;
+        let Some(mut waiting) = self.lock_waiters.remove(&key) else {
+            let lease_until_ms = self.now_ms.saturating_add(ABSENT_MS);
+            return Some(LockCommand::Renew { session: key.1, lease_until_ms });
+        };
         waiting.retain(|waiting| !waiting.reply.is_closed());
         let party = Party::Client { session: key.1.clone() };
         let Some(lease_ms) = waiting.last().map(|waiting| waiting.lease_ms) else {

@@ -1,26 +1,29 @@
-//! Publishers that try again elsewhere until they are told that a document is accepted, and
-//! workers at every server.
+//! Publishers that try again elsewhere until they are told that a document is accepted, others that
+//! start instances and look at them, others that want locks, and workers at every server.
 //!
-//! Boundary: what real ones do; they know what they were told.
+//! Boundary: what real ones do; they know what they were told, and write it down.
 //! Read first: [`Clients`].
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use engine::ids::{Block, ShardId};
-use proto::gateway::gateway_client::GatewayClient;
-use proto::gateway::{ActivateJobsRequest, CompleteJobRequest};
+use engine::ids::ShardId;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
-use tonic::transport::{Channel, Endpoint};
 
-use super::now;
+use super::faults::Dice;
+use super::history::{Found, History, LEASE, Span};
+use super::http::{Http, JSON};
 use super::servers::Servers;
+use super::{asked, now, workers};
 
-/// Documents of one call.
-const CHUNK: usize = 10;
+/// How often each publisher publishes.
+const PACE: Duration = Duration::from_millis(100);
+/// Locks that are wanted.
+const LOCKS: u64 = 3;
 
 const MANIFEST: &str = r#"name = "killing"
 version = "1.0.0"
@@ -88,51 +91,83 @@ pub(crate) fn let_wait(servers: &Servers, directory: &Path, number: usize) {
 }
 
 /// What the clients know of each other.
-struct Shared {
-    servers: Arc<Servers>,
+pub(crate) struct Shared {
+    pub(crate) servers: Arc<Servers>,
+    pub(crate) history: Arc<History>,
     no_more: AtomicBool,
-    stop: AtomicBool,
-    done: Mutex<BTreeSet<i64>>,
+    pub(crate) stop: AtomicBool,
+    pub(crate) done: Mutex<BTreeSet<i64>>,
     /// Since the last kill: when it was, and the shards of which no job was seen yet.
     awaited: Mutex<Option<(Instant, BTreeSet<ShardId>)>>,
     /// Shards of which a job was ever seen.
     known: Mutex<BTreeSet<ShardId>>,
     take_overs: Mutex<Vec<Duration>>,
+    /// Documents and instances that were accepted.
+    accepted: AtomicUsize,
+    /// Instances that may have been created: nobody was told.
+    unknown: AtomicUsize,
+    /// Instances that somebody was told of.
+    created: Mutex<Vec<u64>>,
+    /// What was refused or broke.
+    failures: Mutex<Vec<Failed>>,
+}
+
+/// A call that failed.
+#[derive(Clone, Debug)]
+pub(crate) struct Failed {
+    pub(crate) server: usize,
+    pub(crate) why: String,
 }
 
 /// Publishers and workers.
 pub(crate) struct Clients {
     shared: Arc<Shared>,
-    pub(crate) published: Arc<AtomicUsize>,
     publishers: Mutex<JoinSet<()>>,
     workers: Mutex<JoinSet<()>>,
 }
 
 impl Clients {
-    pub(crate) fn start(servers: Arc<Servers>, directory: &Path) -> Self {
+    pub(crate) fn start(servers: Arc<Servers>) -> Self {
         let shared = Arc::new(Shared {
             servers,
+            history: Arc::default(),
             no_more: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             done: Mutex::default(),
             awaited: Mutex::default(),
             known: Mutex::default(),
             take_overs: Mutex::default(),
+            accepted: AtomicUsize::new(0),
+            unknown: AtomicUsize::new(0),
+            created: Mutex::default(),
+            failures: Mutex::default(),
         });
-        let published = Arc::new(AtomicUsize::new(0));
         let (mut publishers, mut workers) = (JoinSet::new(), JoinSet::new());
         for number in 0..shared.servers.count() {
-            let (shared, published) = (shared.clone(), published.clone());
-            let file = directory.join(format!("orders-{number}.ndjson"));
-            let one = shared.clone();
-            publishers.spawn_blocking(move || publish(&one, number, &file, &published));
-            workers.spawn(async move { work(shared, number).await });
+            publishers.spawn(publish(shared.clone(), number));
+            publishers.spawn(create(shared.clone(), number));
+            publishers.spawn(look(shared.clone(), number));
+            publishers.spawn(lock(shared.clone(), number));
+            for _ in 0..asked("POINTSMAN_TEST_CLUSTER_WORKERS", 1) {
+                workers.spawn(workers::work(shared.clone(), number));
+            }
         }
-        Self { shared, published, publishers: Mutex::new(publishers), workers: Mutex::new(workers) }
+        Self { shared, publishers: Mutex::new(publishers), workers: Mutex::new(workers) }
     }
 
-    pub(crate) fn accepted(&self) -> usize {
-        self.published.load(Ordering::SeqCst)
+    /// Documents and instances that were accepted, and how many more there may be.
+    pub(crate) fn accepted(&self) -> (usize, usize) {
+        let load = |number: &AtomicUsize| number.load(Ordering::SeqCst);
+        (load(&self.shared.accepted), load(&self.shared.unknown))
+    }
+
+    pub(crate) fn history(&self) -> &History {
+        &self.shared.history
+    }
+
+    /// Calls that failed so far.
+    pub(crate) fn failures(&self) -> Vec<Failed> {
+        self.shared.failures.lock().unwrap().clone()
     }
 
     pub(crate) async fn stop_publishing(&self) {
@@ -180,7 +215,7 @@ impl Clients {
 
 impl Shared {
     /// Jobs of these shards came on a request that was begun then.
-    fn saw(&self, shards: &BTreeSet<ShardId>, begun: Instant) {
+    pub(crate) fn saw(&self, shards: &BTreeSet<ShardId>, begun: Instant) {
         self.known.lock().unwrap().extend(shards.iter().copied());
         let mut awaited = self.awaited.lock().unwrap();
         let Some((killed, missing)) = awaited.as_mut().filter(|(killed, _)| begun > *killed) else {
@@ -192,68 +227,132 @@ impl Shared {
             *awaited = None;
         }
     }
+
+    fn failed(&self, server: usize, why: String) {
+        self.failures.lock().unwrap().push(Failed { server, why });
+    }
+
+    fn publishes(&self) -> bool {
+        !self.no_more.load(Ordering::SeqCst)
+    }
 }
 
-fn publish(shared: &Shared, number: usize, file: &PathBuf, published: &AtomicUsize) {
+/// Publishes at a pace, each chunk again at the next server until it is accepted: sending it twice
+/// does no harm.
+async fn publish(shared: Arc<Shared>, number: usize) {
+    const MEDIA: &str = "application/cloudevents-batch+json";
+    let http = Http::new();
+    let chunk = asked("POINTSMAN_TEST_CLUSTER_RATE", 100).div_ceil(10);
     let mut next = 0;
-    while !shared.no_more.load(Ordering::SeqCst) {
-        let lines: Vec<String> = (next..next + CHUNK)
-            .map(|order| format!(r#"{{"id":"o-{number}-{order}","number":{order}}}"#))
+    let mut pace = tokio::time::interval(PACE);
+    while shared.publishes() {
+        pace.tick().await;
+        let events: Vec<Value> = (next..next + chunk)
+            .map(|order| {
+                json!({"specversion": "1.0", "type": "order", "source": "test",
+                    "id": format!("o-{number}-{order}"), "data": {"number": order}})
+            })
             .collect();
-        next += CHUNK;
-        std::fs::write(file, lines.join("\n") + "\n").unwrap();
-        let name = file.file_name().unwrap().to_str().unwrap();
-        let arguments = ["publish", "killing/order", name, "--source", "test", "--id", "id"];
-        // Again at the next server until it is accepted: sending it twice does no harm.
+        next += chunk;
+        let body = Value::from(events);
         let mut at = number;
-        while !shared.servers.command(at, &arguments).status.success() {
+        loop {
+            let address = shared.servers.http(at);
+            let path = "/api/documents/killing/order";
+            let answer = http.post(&address, path, (MEDIA, &body)).await;
+            let refused = match answer {
+                Ok(Value::Array(items)) => items.iter().find(|item| item["key"].is_null()).cloned(),
+                Ok(other) => Some(other),
+                Err(why) => Some(why.into()),
+            };
+            let Some(refused) = refused else { break };
+            shared.failed(at, format!("publish: {refused}"));
             at = (at + 1) % shared.servers.count();
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        published.fetch_add(CHUNK, Ordering::SeqCst);
+        shared.accepted.fetch_add(chunk, Ordering::SeqCst);
     }
 }
 
-/// Works at one server, wherever that is now.
-async fn work(shared: Arc<Shared>, number: usize) {
-    while !shared.stop.load(Ordering::SeqCst) {
-        let Ok(endpoint) = Endpoint::from_shared(shared.servers.grpc(number)) else { continue };
-        let endpoint = endpoint.timeout(Duration::from_secs(30));
-        match endpoint.connect().await {
-            Ok(channel) => serve(&shared, GatewayClient::new(channel)).await,
-            Err(_) => tokio::task::yield_now().await,
-        }
-    }
-}
-
-async fn serve(shared: &Shared, client: GatewayClient<Channel>) {
-    while !shared.stop.load(Ordering::SeqCst) {
-        let request = ActivateJobsRequest {
-            r#type: "work".to_owned(),
-            worker: "w".to_owned(),
-            timeout: 4_000,
-            max_jobs_to_activate: 20,
-            request_timeout: 300,
-            ..ActivateJobsRequest::default()
-        };
+/// Starts instances, and does not know of those whose answer is lost.
+async fn create(shared: Arc<Shared>, number: usize) {
+    let http = Http::new();
+    while shared.publishes() {
+        tokio::time::sleep(PACE).await;
         let begun = now();
-        let Ok(answer) = client.clone().activate_jobs(request).await else { return };
-        let mut answer = answer.into_inner();
-        while let Ok(Some(batch)) = answer.message().await {
-            let shards = batch.jobs.iter().map(|job| Block::of(job.key.cast_unsigned()).shard());
-            shared.saw(&shards.collect(), begun);
-            for job in batch.jobs {
-                let again = shared.done.lock().unwrap().contains(&job.key);
-                assert!(!again, "job {} was done and came again", job.key);
-                let request = CompleteJobRequest { job_key: job.key, ..Default::default() };
-                match client.clone().complete_job(request).await {
-                    Ok(_) => {
-                        shared.done.lock().unwrap().insert(job.key);
-                    }
-                    // Done before by another, or its lease ran out.
-                    Err(status) if status.code() == tonic::Code::NotFound => {}
-                    Err(_) => return,
-                }
+        let body = json!({"process": "order", "variables": {"number": 0}});
+        match http.post(&shared.servers.http(number), "/api/instances", (JSON, &body)).await {
+            Ok(answer) => {
+                let key: u64 = answer["key"].as_str().unwrap().parse().unwrap();
+                shared.history.created(key, Span::since(begun));
+                shared.accepted.fetch_add(1, Ordering::SeqCst);
+                shared.created.lock().unwrap().push(key);
+            }
+            Err(why) => {
+                shared.failed(number, format!("create: {why}"));
+                shared.unknown.fetch_add(1, Ordering::SeqCst);
             }
         }
+    }
+}
+
+/// Looks at a new instance, wherever it was started, and at an older one.
+async fn look(shared: Arc<Shared>, number: usize) {
+    let http = Http::new();
+    let mut dice = Dice::of(number as u64);
+    while shared.publishes() {
+        tokio::time::sleep(PACE / 2).await;
+        let created = shared.created.lock().unwrap().clone();
+        let back = usize::try_from(dice.below(20)).unwrap();
+        let Some(key) = created.len().checked_sub(back + 1).map(|place| created[place]) else {
+            continue;
+        };
+        let begun = now();
+        let path = format!("/api/instances/{key}");
+        let found = match http.get(&shared.servers.http(number), &path).await {
+            Ok(answer) if answer["state"] == "completed" => Found::Completed,
+            Ok(_) => Found::Active,
+            Err(why) if why.starts_with("404") => Found::Missing,
+            Err(why) => {
+                shared.failed(number, format!("look: {why}"));
+                continue;
+            }
+        };
+        shared.history.read(key, found, Span::since(begun));
+    }
+}
+
+/// Wants a lock, has it a moment, gives it back.
+async fn lock(shared: Arc<Shared>, number: usize) {
+    let http = Http::new();
+    let mut dice = Dice::of(100 + number as u64);
+    let mut turn = 0;
+    while shared.publishes() {
+        let name = format!("lock-{}", dice.below(LOCKS));
+        turn += 1;
+        let lease = format!("PT{}S", LEASE.as_secs());
+        let wanted =
+            json!({"session": format!("{number}-{turn}"), "wait": "PT10S", "lease": lease});
+        let begun = now();
+        let path = format!("/api/locks/{name}");
+        let address = shared.servers.http(number);
+        match http.post(&address, &format!("{path}/acquire"), (JSON, &wanted)).await {
+            Ok(answer) => {
+                let fence = answer["fence"].as_u64().unwrap();
+                shared.history.granted(&name, fence, Span::since(begun));
+                tokio::time::sleep(Duration::from_millis(dice.below(30))).await;
+                shared.history.gives_back(&name, fence);
+                let session = json!({"session": wanted["session"]});
+                let released =
+                    http.post(&address, &format!("{path}/release"), (JSON, &session)).await;
+                if let Err(why) = released {
+                    shared.failed(number, format!("release: {why}"));
+                }
+            }
+            // It was not free in time: its holder is lost, and its lease runs.
+            Err(why) if why.starts_with("504") => {}
+            Err(why) => shared.failed(number, format!("lock: {why}")),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Mutex;
 
+use tokio::net::TcpListener;
+
+use super::links::{End, How, Link};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -29,6 +32,11 @@ fn pointsman() -> Command {
 /// One server.
 struct One {
     name: &'static str,
+    /// From it to the database, and from others to it.
+    to_database: Link,
+    to_peer: Link,
+    /// Where it listens for others, behind the link.
+    peer: u16,
     child: Option<Child>,
     http: String,
     grpc: String,
@@ -43,19 +51,27 @@ pub(crate) struct Servers {
 }
 
 impl Servers {
-    /// Starts all and waits until each is ready.
-    pub(crate) fn start(directory: &Path, database: &str) -> Self {
-        let all = NAMES.map(|name| One {
-            name,
-            child: None,
-            http: String::new(),
-            grpc: String::new(),
-            paused: false,
-        });
+    /// Starts all and waits until each is ready. `socket` is that of the database.
+    pub(crate) async fn start(directory: &Path, database: &str, socket: &Path) -> Self {
+        let mut all = Vec::new();
+        for name in NAMES {
+            let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let peer = free.local_addr().unwrap().port();
+            all.push(One {
+                name,
+                to_database: Link::to(End::Socket(socket.join(".s.PGSQL.5432"))).await,
+                to_peer: Link::to(End::Port(peer)).await,
+                peer,
+                child: None,
+                http: String::new(),
+                grpc: String::new(),
+                paused: false,
+            });
+        }
         let servers = Self {
             database: database.to_owned(),
             directory: directory.to_owned(),
-            all: Mutex::new(all.into()),
+            all: Mutex::new(all),
         };
         servers.all_run();
         servers
@@ -68,6 +84,21 @@ impl Servers {
     /// Where the gateway of a server is, running or not.
     pub(crate) fn grpc(&self, number: usize) -> String {
         self.all.lock().unwrap()[number].grpc.clone()
+    }
+
+    /// Where the REST face of a server is, running or not.
+    pub(crate) fn http(&self, number: usize) -> String {
+        self.all.lock().unwrap()[number].http.clone()
+    }
+
+    /// How a server reaches the database from now on.
+    pub(crate) fn to_database(&self, number: usize, how: How) {
+        self.all.lock().unwrap()[number].to_database.set(how);
+    }
+
+    /// How others reach a server from now on.
+    pub(crate) fn to_peer(&self, number: usize, how: How) {
+        self.all.lock().unwrap()[number].to_peer.set(how);
     }
 
     pub(crate) fn name(&self, number: usize) -> &'static str {
@@ -90,9 +121,17 @@ impl Servers {
         let place = self.directory.join(name);
         std::fs::create_dir_all(&place).unwrap();
         let log = std::fs::File::options().create(true).append(true).open(place.join("log"));
+        let (database, peer, advertised) = {
+            let one = &self.all.lock().unwrap()[number];
+            let (_, rest) = self.database.split_once(' ').unwrap();
+            let database = format!("host=127.0.0.1 port={} {rest}", one.to_database.port);
+            (database, one.peer, one.to_peer.port)
+        };
         let mut child = pointsman()
             .current_dir(&place)
-            .args(["serve", "--name", name, "--data", "data", "--database", &self.database])
+            .env("POINTSMAN_PEER_ADDRESS", format!("127.0.0.1:{peer}"))
+            .env("POINTSMAN_PEER_ADVERTISE", format!("127.0.0.1:{advertised}"))
+            .args(["serve", "--name", name, "--data", "data", "--database", &database])
             .args(["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"])
             .stdout(Stdio::piped())
             .stderr(log.unwrap())
