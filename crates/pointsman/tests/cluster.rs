@@ -1,13 +1,13 @@
 //! Three real servers on one real PostgreSQL, real workers and publishers, and what can go wrong:
-//! servers are killed, paused, cut off and told to stop, and the database is crashed. Every document
-//! is processed once, every instance ends, every step is recorded once, what a killed server had
-//! goes on at another one, and what clients were told, and when, has an order that explains all.
+//! servers are killed, paused, cut off and told to stop, and the database is crashed. Every
+//! document is processed once, every instance ends, every step is recorded once, what a killed
+//! server had goes on at another one, and one order explains what clients were told, and when.
 //!
 //! Boundary: the built program from outside; what is checked at the end are rows.
 //! `POINTSMAN_TEST_CLUSTER_SECONDS` makes the first test longer, `_KILLS` and `_WAITING` the
 //! second; `_RATE` is the number of documents that each of three publishers publishes in a second,
 //! `_WORKERS` the number of workers at each server. `POINTSMAN_TEST_PROGRAM` names another program
-//! than the one that was just built.
+//! than the one that was just built, `POINTSMAN_TEST_PREVIOUS` one of an earlier version.
 //! Read first: the test at the end, then `cluster/faults.rs`.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
@@ -118,5 +118,41 @@ async fn what_a_killed_server_had_goes_on_at_another_while_many_instances_wait()
     clients.stop_publishing().await;
     clients.stop_working().await;
     report(&clients);
+    one_order_explains(&clients);
+}
+
+/// One after the other is replaced by its next version and, as long as the format is not raised, by
+/// the earlier one again. Without an earlier program it is the same, and this a rolling restart.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_are_upgraded_and_downgraded_one_by_one_while_clients_see_nothing() {
+    let _turn = TURN.lock().await;
+    let name = "servers_are_upgraded_and_downgraded_one_by_one_while_clients_see_nothing";
+    let Some(postgres) = Postgres::own(name) else { return };
+    let directory = tempfile::tempdir().unwrap();
+    clients::write_package(directory.path());
+    let database = postgres.schema().await;
+    let servers = Arc::new(Servers::new(directory.path(), &database, postgres.directory()).await);
+    let (earlier, later) = (servers::previous(), servers::program());
+    println!("{} to {} and back", earlier.display(), later.display());
+    (0..servers.count()).for_each(|number| servers.set_program(number, &earlier));
+    servers.all_run();
+    servers.deploy("killing");
+    let clients = Clients::start(servers.clone());
+    for program in [&later, &earlier, &later] {
+        for number in 0..servers.count() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let before = clients.failures().len();
+            servers.end(number);
+            servers.set_program(number, program);
+            servers.start_one(number);
+            faults::spared(&clients, before, number);
+        }
+    }
+    clients.stop_publishing().await;
+    println!("{:?} instances were accepted, and may have been", clients.accepted());
+    check::all_ended(&servers.database).await;
+    let done = clients.stop_working().await;
+    servers.stop();
+    check::rows(&servers.database, clients.accepted(), &done).await;
     one_order_explains(&clients);
 }

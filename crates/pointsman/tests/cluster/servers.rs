@@ -16,11 +16,20 @@ use nix::unistd::Pid;
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
 
-/// The program, without what the environment of the test says.
-fn pointsman() -> Command {
-    // A measurement wants the optimised program.
+/// The program that is tested: a measurement wants the optimised one.
+pub(crate) fn program() -> PathBuf {
     let given = std::env::var_os("POINTSMAN_TEST_PROGRAM");
-    let mut command = Command::new(given.unwrap_or(env!("CARGO_BIN_EXE_pointsman").into()));
+    given.unwrap_or(env!("CARGO_BIN_EXE_pointsman").into()).into()
+}
+
+/// One of an earlier version, if there is one.
+pub(crate) fn previous() -> PathBuf {
+    std::env::var_os("POINTSMAN_TEST_PREVIOUS").map_or_else(program, Into::into)
+}
+
+/// A program, without what the environment of the test says.
+fn pointsman(program: &Path) -> Command {
+    let mut command = Command::new(program);
     let ours =
         std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("POINTSMAN_"));
     for (name, _) in ours {
@@ -32,6 +41,7 @@ fn pointsman() -> Command {
 /// One server.
 struct One {
     name: &'static str,
+    program: PathBuf,
     /// From it to the database, and from others to it.
     to_database: Link,
     to_peer: Link,
@@ -53,12 +63,20 @@ pub(crate) struct Servers {
 impl Servers {
     /// Starts all and waits until each is ready. `socket` is that of the database.
     pub(crate) async fn start(directory: &Path, database: &str, socket: &Path) -> Self {
+        let servers = Self::new(directory, database, socket).await;
+        servers.all_run();
+        servers
+    }
+
+    /// Starts none yet.
+    pub(crate) async fn new(directory: &Path, database: &str, socket: &Path) -> Self {
         let mut all = Vec::new();
         for name in NAMES {
             let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let peer = free.local_addr().unwrap().port();
             all.push(One {
                 name,
+                program: program(),
                 to_database: Link::to(End::Socket(socket.join(".s.PGSQL.5432"))).await,
                 to_peer: Link::to(End::Port(peer)).await,
                 peer,
@@ -68,13 +86,16 @@ impl Servers {
                 paused: false,
             });
         }
-        let servers = Self {
+        Self {
             database: database.to_owned(),
             directory: directory.to_owned(),
             all: Mutex::new(all),
-        };
-        servers.all_run();
-        servers
+        }
+    }
+
+    /// What a server is when it is started the next time.
+    pub(crate) fn set_program(&self, number: usize, program: &Path) {
+        self.all.lock().unwrap()[number].program = program.to_owned();
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -121,13 +142,13 @@ impl Servers {
         let place = self.directory.join(name);
         std::fs::create_dir_all(&place).unwrap();
         let log = std::fs::File::options().create(true).append(true).open(place.join("log"));
-        let (database, peer, advertised) = {
+        let (program, database, peer, advertised) = {
             let one = &self.all.lock().unwrap()[number];
             let (_, rest) = self.database.split_once(' ').unwrap();
             let database = format!("host=127.0.0.1 port={} {rest}", one.to_database.port);
-            (database, one.peer, one.to_peer.port)
+            (one.program.clone(), database, one.peer, one.to_peer.port)
         };
-        let mut child = pointsman()
+        let mut child = pointsman(&program)
             .current_dir(&place)
             .env("POINTSMAN_PEER_ADDRESS", format!("127.0.0.1:{peer}"))
             .env("POINTSMAN_PEER_ADVERTISE", format!("127.0.0.1:{advertised}"))
@@ -197,7 +218,7 @@ impl Servers {
     /// A command against a server.
     pub(crate) fn command(&self, number: usize, arguments: &[&str]) -> Output {
         let http = self.all.lock().unwrap()[number].http.clone();
-        pointsman()
+        pointsman(&program())
             .current_dir(&self.directory)
             .env("POINTSMAN_SERVER", http)
             .args(arguments)
