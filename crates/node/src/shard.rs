@@ -141,6 +141,8 @@ pub(crate) struct Shard {
     settings_changes: Follower<InForce>,
     /// The home shard's newest decision on what is set; none: as the store has it.
     settings_planned: Option<settings::Rows>,
+    /// The tokens by their names, with their digests, once they were asked for.
+    tokens: Option<BTreeMap<Str, Str>>,
     services: Arc<host::service::Services>,
     published: Arc<Published>,
     lease: Lease,

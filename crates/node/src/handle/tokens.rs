@@ -21,10 +21,6 @@ impl Node {
     /// # Errors
     /// [`Error::Exists`] if the name is taken.
     pub async fn keep_token(&self, name: &str, row: TokenRow) -> Result<(), Error> {
-        if self.tokens().await?.iter().any(|(known, _)| **known == *name) {
-            let detail = format!("there is a token `{name}` already");
-            return Err(Error::Exists { detail });
-        }
         self.change_token(TokenChange::new(name, Some(row))).await
     }
 
@@ -41,9 +37,6 @@ impl Node {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn revoke_token(&self, name: &str) -> Result<(), Error> {
-        if self.tokens().await?.iter().all(|(known, _)| **known != *name) {
-            return Err(Error::not_found("token", name));
-        }
         self.change_token(TokenChange::new(name, None)).await
     }
 

@@ -272,6 +272,7 @@ impl Shard {
             shared: around.shared.clone(),
             settings_changes,
             settings_planned: None,
+            tokens: None,
             services: around.services.clone(),
             published: around.published.clone(),
             now_ms: around.clock.now_ms(),

@@ -69,9 +69,8 @@ impl Shard {
                 self.answer(reply, enabled);
             }
             Input::Tokens { changes, reply } => {
-                self.batch.changes += 1;
-                self.batch.unit.tokens.extend(changes);
-                self.answer(reply, Ok(()));
+                let changed = self.change_tokens(changes).await?;
+                self.answer(reply, changed);
             }
             Input::Replay { entries, reply } => {
                 let number = self.replay(entries).await?;

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use feel::Str;
+use store::TokenRow;
 
 use crate::cluster::settings::{self, Stored, Values};
 use crate::error::Error;
@@ -27,6 +28,40 @@ struct Set {
 }
 
 impl Shard {
+    /// Keeps tokens and forgets others: all of it or nothing. Asked twice, it is the same.
+    pub(super) async fn change_tokens(
+        &mut self,
+        changes: Vec<(Str, Option<TokenRow>)>,
+    ) -> Result<Result<(), Error>, Error> {
+        let mut known = match self.tokens.take() {
+            Some(known) => known,
+            None => {
+                let rows = self.store.tokens().await?;
+                rows.into_iter().map(|(name, row)| (name, row.hash)).collect()
+            }
+        };
+        let refused = changes.iter().find_map(|(name, row)| match (row, known.get(name)) {
+            (Some(row), Some(hash)) if row.hash != *hash => {
+                let detail = format!("there is a token `{name}` already");
+                Some(Error::Exists { detail })
+            }
+            (None, None) => Some(Error::not_found("token", name)),
+            _ => None,
+        });
+        if refused.is_none() {
+            for (name, row) in &changes {
+                match row {
+                    Some(row) => known.insert(name.clone(), row.hash.clone()),
+                    None => known.remove(name),
+                };
+            }
+            self.batch.changes += 1;
+            self.batch.unit.tokens.extend(changes);
+        }
+        self.tokens = Some(known);
+        Ok(refused.map_or(Ok(()), Err))
+    }
+
     /// Changes settings: all of them or none.
     pub(super) async fn change_settings(
         &mut self,

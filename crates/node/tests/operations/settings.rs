@@ -124,3 +124,35 @@ async fn settings_outlive_their_servers() {
     deploy(&b, SCRIPT).await;
     b.stop().await;
 }
+
+/// Two servers are asked at once: one of them made it, the other is told so.
+#[tokio::test]
+async fn of_two_tokens_of_one_name_one_is_kept() {
+    let world = World::new();
+    let (a, b) = (world.start("a"), world.start("b"));
+    a.ready(PATIENCE).await.unwrap();
+    b.ready(PATIENCE).await.unwrap();
+    let row = |hash: &str| store::TokenRow {
+        hash: hash.into(),
+        role: store::Role::Viewer,
+        created_ms: 1,
+        expires_ms: None,
+    };
+    for round in 0..20 {
+        let name = format!("ci-{round}");
+        let (at_a, at_b) =
+            tokio::join!(a.keep_token(&name, row("from a")), b.keep_token(&name, row("from b")));
+        let kept = a.tokens().await.unwrap().into_iter().find(|(known, _)| **known == *name);
+        let hash = kept.unwrap().1.hash;
+        let refused = match (at_a, at_b) {
+            (Ok(()), Err(refused)) if &*hash == "from a" => refused,
+            (Err(refused), Ok(())) if &*hash == "from b" => refused,
+            other => panic!("{hash} is kept: {other:?}"),
+        };
+        assert!(matches!(refused, Error::Exists { .. }), "{refused}");
+        let (at_a, at_b) = tokio::join!(a.revoke_token(&name), b.revoke_token(&name));
+        assert!(at_a.is_ok() != at_b.is_ok(), "one of them forgot it: {at_a:?}, {at_b:?}");
+    }
+    a.stop().await;
+    b.stop().await;
+}

@@ -1,41 +1,21 @@
 //! Servers on one store in memory whose clock the test sets, joined by calls within the process.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
+#[path = "../support/wire.rs"]
+mod wire;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use node::cluster::{Call, CallError, Others, Transport};
+use node::cluster::Others;
 use node::{Clock, Node, Options};
 use store::memory::Memory;
-use store::{InstanceFilter, InstanceRow, Member, Store};
+use store::{InstanceFilter, InstanceRow, Store};
+use wire::Wire;
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) const START_MS: i64 = 1_700_000_000_000;
-
-/// Calls go straight to the other node.
-#[derive(Default)]
-pub(crate) struct Wire {
-    nodes: Mutex<BTreeMap<String, (Node, Arc<AtomicBool>)>>,
-}
-
-impl Transport for Wire {
-    fn call<'a>(&'a self, to: &'a Member, request: Bytes, patience: Duration) -> Call<'a> {
-        let found = self.nodes.lock().unwrap().get(&*to.about.name).cloned();
-        Box::pin(async move {
-            let Some((node, alive)) = found.filter(|(_, alive)| alive.load(Ordering::SeqCst))
-            else {
-                return Err(CallError::NotSent("it is dead".into()));
-            };
-            let answer = tokio::time::timeout(patience, node.answer_peer(request)).await;
-            match answer {
-                Ok(answer) if alive.load(Ordering::SeqCst) => Ok(answer),
-                _ => Err(CallError::Lost("it died".into())),
-            }
-        })
-    }
-}
 
 pub(crate) struct World {
     pub(crate) store: Arc<Memory>,
@@ -79,8 +59,7 @@ impl World {
         options.cluster.transport = self.wire.clone();
         change(&mut options);
         let node = Node::open(store, options);
-        let alive = Arc::new(AtomicBool::new(true));
-        self.wire.nodes.lock().unwrap().insert(name.to_owned(), (node.clone(), alive));
+        self.wire.join(name, &node);
         node
     }
 
@@ -90,9 +69,7 @@ impl World {
 
     /// Cuts a server off and ends it; its lease still runs.
     pub(crate) async fn kill(&self, node: &Node) {
-        let (held, alive) = self.wire.nodes.lock().unwrap().remove(node.name()).unwrap();
-        alive.store(false, Ordering::SeqCst);
-        drop(held);
+        self.wire.cut(node.name());
         node.kill().await;
     }
 

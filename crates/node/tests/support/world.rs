@@ -5,42 +5,23 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+#[path = "wire.rs"]
+mod wire;
+
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use host::package::PackageSource;
-use node::cluster::{Call, CallError, Others, Transport};
+use node::cluster::Others;
 use node::{Condition, Node, Options};
 use store::memory::Memory;
-use store::{InstanceFilter, InstanceState, Member, Store};
+use store::{InstanceFilter, InstanceState, Store};
+use wire::Wire;
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Calls go straight to the other node.
-#[derive(Default)]
-pub(crate) struct Wire {
-    nodes: Mutex<BTreeMap<String, (Node, Arc<AtomicBool>)>>,
-}
-
-impl Transport for Wire {
-    fn call<'a>(&'a self, to: &'a Member, request: Bytes, patience: Duration) -> Call<'a> {
-        let found = self.nodes.lock().unwrap().get(&*to.about.name).cloned();
-        Box::pin(async move {
-            let Some((node, alive)) = found.filter(|(_, alive)| alive.load(Ordering::SeqCst))
-            else {
-                return Err(CallError::NotSent("it is dead".into()));
-            };
-            let answer = tokio::time::timeout(patience, node.answer_peer(request)).await;
-            match answer {
-                Ok(answer) if alive.load(Ordering::SeqCst) => Ok(answer),
-                _ => Err(CallError::Lost("it died".into())),
-            }
-        })
-    }
-}
 
 pub(crate) struct World {
     pub(crate) store: Arc<Memory>,
@@ -74,15 +55,12 @@ impl World {
         options.cluster.transport = self.wire.clone();
         change(&mut options);
         let node = Node::open(self.store.clone(), options);
-        let alive = Arc::new(AtomicBool::new(true));
-        self.wire.nodes.lock().unwrap().insert(name.to_owned(), (node.clone(), alive));
+        self.wire.join(name, &node);
         node
     }
 
     pub(crate) async fn kill(&self, name: &str, node: Node) {
-        let (held, alive) = self.wire.nodes.lock().unwrap().remove(name).unwrap();
-        alive.store(false, Ordering::SeqCst);
-        drop(held);
+        self.wire.cut(name);
         node.kill().await;
         // Its lease runs out.
         self.ticks.fetch_add(1_200, Ordering::SeqCst);
