@@ -54,7 +54,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "PER_SECOND")]
     pub(crate) rate: Option<f64>,
 
-    /// Connections to the server.
+    /// Connections, spread over the servers.
     #[arg(long, value_name = "COUNT", default_value_t = 2)]
     pub(crate) connections: usize,
 
@@ -66,13 +66,13 @@ pub(crate) struct Options {
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
     pub(crate) patience: f64,
 
-    /// Address of the server's gRPC face.
+    /// Address of the server's gRPC face; several times for several servers of one cluster.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:26500")]
-    pub(crate) grpc: String,
+    pub(crate) grpc: Vec<String>,
 
-    /// Address of the server's HTTP face.
+    /// Address of the server's HTTP face; several times for all servers of the cluster.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
-    pub(crate) http: String,
+    pub(crate) http: Vec<String>,
 
     #[command(flatten)]
     pub(crate) credentials: Credentials,
@@ -155,10 +155,14 @@ pub(crate) fn run_blocking(options: &Options) -> anyhow::Result<Summary> {
 /// The server cannot be reached, refuses the models, or stops answering.
 pub(crate) async fn run(options: &Options) -> anyhow::Result<Summary> {
     let until = check(options)?;
-    let grpc = http::route(&options.grpc, &options.credentials, Protocol::Http2)?;
-    let http = http::route(&options.http, &options.credentials, Protocol::Http1)?;
+    let routes = |urls: &[String], protocol| {
+        let routes = urls.iter().map(|url| http::route(url, &options.credentials, protocol));
+        routes.collect::<Result<Vec<_>, _>>()
+    };
+    let grpc = routes(&options.grpc, Protocol::Http2)?;
+    let http = routes(&options.http, Protocol::Http1)?;
     if options.waiting > 0 {
-        instances::create_waiting(&grpc, options)
+        instances::create_waiting(&grpc[0], options)
             .await
             .context("cannot create the waiting instances")?;
     }
@@ -168,7 +172,7 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<Summary> {
         Profile::D1 => server.deploy_package(model::package()?).await?,
         Profile::W0 | Profile::W1 | Profile::W10 => {
             let model = model::process(profile.process(), profile.jobs());
-            instances::deploy(&grpc, profile.process(), model).await?;
+            instances::deploy(&grpc[0], profile.process(), model).await?;
         }
     }
     let before = server.counts(profile.process()).await?;

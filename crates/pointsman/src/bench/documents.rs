@@ -33,7 +33,7 @@ struct Load {
 ///
 /// # Errors
 /// The server cannot be reached or refuses documents.
-pub(super) async fn run(route: &Route, options: &Options, until: Until) -> anyhow::Result<Run> {
+pub(super) async fn run(routes: &[Route], options: &Options, until: Until) -> anyhow::Result<Run> {
     let (connections, batch, pace) = layout(options);
     let load = Load {
         until,
@@ -43,7 +43,8 @@ pub(super) async fn run(route: &Route, options: &Options, until: Until) -> anyho
         started: std::cell::Cell::new(0),
         progress: Progress::new(until),
     };
-    let publishers = (0..connections).map(|index| publish(route, index, batch, &load));
+    let publishers =
+        (0..connections).map(|index| publish(&routes[index % routes.len()], index, batch, &load));
     try_join_all(publishers).await?;
     load.progress.finish();
     let mut run = load.run.into_inner();

@@ -39,8 +39,8 @@ const OPENING: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// The server cannot be reached, or closes a connection or the stream of jobs.
-pub(super) async fn run(route: &Route, options: &Options, until: Until) -> anyhow::Result<Run> {
-    let mut load = Load::connect(route, options, until).await?;
+pub(super) async fn run(routes: &[Route], options: &Options, until: Until) -> anyhow::Result<Run> {
+    let mut load = Load::connect(routes, options, until).await?;
     load.open_workers().await?;
     load.begin();
     while !load.is_done() {
@@ -86,9 +86,9 @@ struct Load {
 }
 
 impl Load {
-    async fn connect(route: &Route, options: &Options, until: Until) -> anyhow::Result<Self> {
+    async fn connect(routes: &[Route], options: &Options, until: Until) -> anyhow::Result<Self> {
         let mut wires = Vec::new();
-        for _ in 0..options.connections {
+        for route in routes.iter().cycle().take(options.connections.max(routes.len())) {
             wires.push(Wire::connect(route).await?);
         }
         let calls = Calls::new(&wires[0], options.profile);

@@ -28,16 +28,20 @@ pub(super) struct Counts {
     pub(super) completed: u64,
 }
 
-/// The HTTP face of the server under load.
+/// The HTTP faces of the servers under load, which are one cluster.
 pub(super) struct Server {
-    connection: Connection,
+    connections: Vec<Connection>,
 }
 
 impl Server {
     /// # Errors
     /// The server cannot be reached.
-    pub(super) async fn connect(route: &Route) -> anyhow::Result<Self> {
-        Ok(Self { connection: Connection::open(route).await? })
+    pub(super) async fn connect(routes: &[Route]) -> anyhow::Result<Self> {
+        let mut connections = Vec::new();
+        for route in routes {
+            connections.push(Connection::open(route).await?);
+        }
+        Ok(Self { connections })
     }
 
     /// Deploys a package archive; the server answers when it is active.
@@ -46,7 +50,8 @@ impl Server {
     /// The server refuses it.
     pub(super) async fn deploy_package(&mut self, archive: Bytes) -> anyhow::Result<()> {
         let body = ("application/zstd", archive);
-        let (status, answer) = self.connection.send(Method::POST, "/api/deployments", body).await?;
+        let (status, answer) =
+            self.connections[0].send(Method::POST, "/api/deployments", body).await?;
         let text = String::from_utf8_lossy(&answer);
         ensure!(status.is_success(), "the package is refused with {status}: {text}");
         Ok(())
@@ -57,7 +62,7 @@ impl Server {
     /// # Errors
     /// The server does not answer, or not with counts.
     pub(super) async fn counts(&mut self, process: &str) -> anyhow::Result<Counts> {
-        let answer = self.get("/api/processes").await?;
+        let answer = get(&mut self.connections[0], "/api/processes").await?;
         let answer: Value = serde_json::from_slice(&answer).context("the list of processes")?;
         let list = answer["items"].as_array();
         let list = list.ok_or_else(|| anyhow!("no `items` in the list of processes: {answer}"))?;
@@ -68,12 +73,16 @@ impl Server {
                 active.ok_or_else(|| anyhow!("no count `active` in {entry}"))?
             }
         };
-        let metrics = self.get("/metrics").await?;
-        let metrics = String::from_utf8_lossy(&metrics);
-        let completed = metrics
-            .lines()
-            .find_map(|line| line.strip_prefix(COMPLETED)?.trim().parse().ok())
-            .ok_or_else(|| anyhow!("no counter `{}` in `/metrics`", COMPLETED.trim()))?;
+        let mut completed = 0;
+        for connection in &mut self.connections {
+            let metrics = get(connection, "/metrics").await?;
+            let metrics = String::from_utf8_lossy(&metrics);
+            let mut lines = metrics.lines();
+            let here: Option<u64> =
+                lines.find_map(|line| line.strip_prefix(COMPLETED)?.trim().parse().ok());
+            let missing = || anyhow!("no counter `{}` in `/metrics`", COMPLETED.trim());
+            completed += here.ok_or_else(missing)?;
+        }
         Ok(Counts { active, completed })
     }
 
@@ -100,11 +109,11 @@ impl Server {
         }
         Ok(last)
     }
+}
 
-    async fn get(&mut self, path: &str) -> anyhow::Result<Bytes> {
-        let (status, answer) = self.connection.send(Method::GET, path, NO_BODY).await?;
-        let text = String::from_utf8_lossy(&answer);
-        ensure!(status.is_success(), "`GET {path}` answered {status}: {text}");
-        Ok(answer)
-    }
+async fn get(connection: &mut Connection, path: &str) -> anyhow::Result<Bytes> {
+    let (status, answer) = connection.send(Method::GET, path, NO_BODY).await?;
+    let text = String::from_utf8_lossy(&answer);
+    ensure!(status.is_success(), "`GET {path}` answered {status}: {text}");
+    Ok(answer)
 }

@@ -99,9 +99,9 @@ async fn what_cannot_be_reached_or_run_is_an_error() {
         change(&mut options);
         format!("{:#}", run(&options).await.unwrap_err())
     };
-    let port = error(|options| options.http = "http://localhost".to_owned()).await;
+    let port = error(|options| options.http = vec!["http://localhost".to_owned()]).await;
     assert!(port.contains("no port"), "{port}");
-    let nobody = error(|options| options.grpc = "http://127.0.0.1:1".to_owned()).await;
+    let nobody = error(|options| options.grpc = vec!["http://127.0.0.1:1".to_owned()]).await;
     assert!(nobody.contains("127.0.0.1:1"), "{nobody}");
     assert!(error(|options| options.connections = 0).await.contains("at least 1"));
     assert!(error(|options| options.rate = Some(-1.0)).await.contains("above 0"));
