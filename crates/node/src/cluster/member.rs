@@ -80,6 +80,9 @@ impl Membership {
             };
             let mut life = Life::new(&self, me, begun, standing);
             let end = life.live(&mut self).await;
+            if matches!(end, End::Expired) {
+                tracing::warn!(member = %me, "the lease ran out; the server joins again");
+            }
             standing = life.standing;
             life.let_go().await;
             match end {
@@ -129,6 +132,7 @@ async fn join(
     };
     let begun = crate::clock::instant();
     let key = store.join(&member, lease_ms).await?;
+    tracing::info!(member = %key, name = me.name, lease_ms, "joined the cluster");
     Ok((key, (begun, lease_ms)))
 }
 

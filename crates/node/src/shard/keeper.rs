@@ -135,8 +135,11 @@ pub(crate) async fn keep(
 
 /// A shard whose row cannot be written now is found without an owner when the lease ends.
 async fn give_back(around: &Surroundings, server: ServerKey, lease: Lease) {
-    if let Err(error) = around.store.release(lease.shard, server, lease.epoch).await {
-        tracing::warn!(shard = lease.shard.0, %error, "a shard is not given back in order");
+    match around.store.release(lease.shard, server, lease.epoch).await {
+        Ok(()) => tracing::info!(shard = lease.shard.0, epoch = lease.epoch, "gave the shard back"),
+        Err(error) => {
+            tracing::warn!(shard = lease.shard.0, %error, "a shard is not given back in order");
+        }
     }
 }
 
@@ -226,6 +229,7 @@ async fn acquire(
     around: &Surroundings,
     died: &mut Option<Str>,
 ) -> Result<Option<Shard>, Error> {
+    let begun = crate::clock::instant();
     let before = around.store.pulse().await?;
     let lease = match around.store.acquire(id, server).await? {
         Acquired::Leased { lease, after_failure } => {
@@ -244,11 +248,19 @@ async fn acquire(
     let revision = around.store.pulse().await?.catalog;
     around.catalogs.refresh(revision).await?;
     let mut shard = Shard::new(lease, around);
-    if let Some(server) = died.as_ref() {
+    let from_dead = died.clone();
+    if let Some(server) = &from_dead {
         shard.note_death(server).await?;
         *died = None;
     }
     shard.restore().await?;
+    tracing::info!(
+        shard = id.0,
+        epoch = lease.epoch,
+        from_dead = from_dead.as_deref(),
+        took_ms = begun.elapsed().as_millis(),
+        "serves the shard"
+    );
     Ok(Some(shard))
 }
 

@@ -26,6 +26,9 @@ use super::{Membership, Wake, forget, lease_of};
 /// Inputs that may wait at one shard; more are refused, so that latency stays flat under overload.
 const INPUTS_MAX: usize = 16_384;
 
+/// How long after the end of another one's lease it is looked for.
+const MARGIN: Duration = Duration::from_millis(5);
+
 /// How a life ended.
 pub(super) enum End {
     Stopped(oneshot::Sender<()>),
@@ -106,7 +109,7 @@ impl Life {
                 self.leave().await;
                 return End::Stopped(reply);
             }
-            let next = crate::clock::instant() + self.around.shared.in_force().values.beat();
+            let next = crate::clock::instant() + self.pause();
             loop {
                 tokio::select! {
                     biased;
@@ -127,6 +130,17 @@ impl Life {
                 }
             }
         }
+    }
+
+    /// How long until the next sign of life: to the moment, if another one's lease ends before.
+    fn pause(&self) -> Duration {
+        let beat = self.around.shared.in_force().values.beat();
+        let Some(pulse) = &self.pulse else { return beat };
+        let leases = pulse.members.iter().filter(|member| member.key != self.me);
+        let ends = leases.map(|member| member.lease_until_ms).min();
+        let left = ends.map(|end_ms| u64::try_from(end_ms - pulse.now_ms).unwrap_or(0));
+        // A lease runs to the end of its last millisecond, and answers take a moment.
+        left.map_or(beat, |left_ms| beat.min(Duration::from_millis(left_ms) + MARGIN))
     }
 
     fn wake(&mut self, wake: Wake) {
@@ -271,6 +285,12 @@ impl Life {
 
     /// Shows everybody here who is there.
     fn show(&self, pulse: &Pulse) {
+        let before = self.pulse.as_ref().map(|pulse| &pulse.members[..]).unwrap_or_default();
+        for gone in
+            before.iter().filter(|known| !pulse.members.iter().any(|it| it.key == known.key))
+        {
+            tracing::info!(member = %gone.key, name = &*gone.about.name, "left, or its lease ran out");
+        }
         let members: BTreeMap<_, _> =
             pulse.members.iter().map(|member| (member.key, Arc::new(member.clone()))).collect();
         let owners: BTreeMap<_, _> = pulse
