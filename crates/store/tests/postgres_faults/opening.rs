@@ -52,7 +52,12 @@ async fn a_wrong_password_and_an_unknown_database_say_so() {
     let rules = "local all postgres trust\nlocal all all scram-sha-256\n";
     fs::write(server.directory().join("data/pg_hba.conf"), rules).unwrap();
     let admin = server.url("postgres");
-    server.execute(&admin, "CREATE ROLE me LOGIN PASSWORD 'right'").await;
+    server
+        .execute(
+            &admin,
+            "SET password_encryption = 'scram-sha-256'; CREATE ROLE me LOGIN PASSWORD 'right'",
+        )
+        .await;
     server.execute(&admin, "SELECT pg_reload_conf()").await;
     server.execute(&admin, "CREATE SCHEMA mine AUTHORIZATION me").await;
     let me = |password: &str, database: &str| {
