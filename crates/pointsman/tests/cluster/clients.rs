@@ -20,8 +20,10 @@ use super::http::{Http, JSON};
 use super::servers::Servers;
 use super::{asked, now, workers};
 
-/// How often each publisher publishes.
-const PACE: Duration = Duration::from_millis(100);
+/// How often each publisher publishes: so often that every shard has new jobs all the time.
+const PACE: Duration = Duration::from_millis(20);
+/// How often each client starts an instance.
+const STARTS: Duration = Duration::from_millis(100);
 /// Locks that are wanted.
 const LOCKS: u64 = 3;
 
@@ -242,7 +244,7 @@ impl Shared {
 async fn publish(shared: Arc<Shared>, number: usize) {
     const MEDIA: &str = "application/cloudevents-batch+json";
     let http = Http::new();
-    let chunk = asked("POINTSMAN_TEST_CLUSTER_RATE", 100).div_ceil(10);
+    let chunk = asked("POINTSMAN_TEST_CLUSTER_RATE", 100).div_ceil(50);
     let mut next = 0;
     let mut pace = tokio::time::interval(PACE);
     while shared.publishes() {
@@ -278,7 +280,7 @@ async fn publish(shared: Arc<Shared>, number: usize) {
 async fn create(shared: Arc<Shared>, number: usize) {
     let http = Http::new();
     while shared.publishes() {
-        tokio::time::sleep(PACE).await;
+        tokio::time::sleep(STARTS).await;
         let begun = now();
         let body = json!({"process": "order", "variables": {"number": 0}});
         match http.post(&shared.servers.http(number), "/api/instances", (JSON, &body)).await {
@@ -301,7 +303,7 @@ async fn look(shared: Arc<Shared>, number: usize) {
     let http = Http::new();
     let mut dice = Dice::of(number as u64);
     while shared.publishes() {
-        tokio::time::sleep(PACE / 2).await;
+        tokio::time::sleep(STARTS / 2).await;
         let created = shared.created.lock().unwrap().clone();
         let back = usize::try_from(dice.below(20)).unwrap();
         let Some(key) = created.len().checked_sub(back + 1).map(|place| created[place]) else {
