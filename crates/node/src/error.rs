@@ -323,6 +323,8 @@ impl From<&store::Error> for Error {
             store::Error::InUse { .. }
             | store::Error::Foreign { .. }
             | store::Error::Newer { .. }
+            | store::Error::Damaged { .. }
+            | store::Error::Detached { .. }
             | store::Error::Failed { .. } => Self::Storage { detail },
         }
     }

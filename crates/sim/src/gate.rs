@@ -15,7 +15,7 @@ use engine::ids::{
 };
 use feel::Str;
 use store::{
-    Acquired, AuditRow, Beat, Cluster, Committed, DefinitionRow, DocumentRow, EntryFilter,
+    Acquired, AuditRow, Beat, Bond, Cluster, Committed, DefinitionRow, DocumentRow, EntryFilter,
     EntryRow, Error, Health, IncidentRow, InstanceFilter, InstanceRow, LeasedJob, LetterKey,
     LockRow, NewMember, PackageRow, Pulse, ReadyJob, RequestFilter, RequestRow, ServerKey, Store,
     Task, TimerRow, TokenRow, Unit,
@@ -123,6 +123,7 @@ impl<G: Gate> Cluster for Gated<G> {
         write leave(server: ServerKey) -> ();
         write release(shard: ShardId, server: ServerKey, epoch: u64) -> ();
         read slots() -> Vec<ShardId>;
+        write bond(said: Option<Bond>) -> Option<Bond>;
     }
 }
 

@@ -152,6 +152,35 @@ pub enum Acquired {
     NoShard,
 }
 
+/// How the store stands to a storage for large values. The number is the store's own, and the
+/// storage has it too, so that neither is taken for another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bond {
+    /// The storage may not have the number yet; no row refers to it.
+    Wanted(u64),
+    /// The storage has the number; rows may refer to it.
+    Made(u64),
+}
+
+impl Bond {
+    /// As it is stored.
+    pub(crate) fn to_number(self) -> i64 {
+        match self {
+            Self::Wanted(number) => -number.cast_signed(),
+            Self::Made(number) => number.cast_signed(),
+        }
+    }
+
+    /// What [`Bond::to_number`] wrote.
+    pub(crate) fn of_number(number: i64) -> Self {
+        if number < 0 {
+            Self::Wanted(number.unsigned_abs())
+        } else {
+            Self::Made(number.unsigned_abs())
+        }
+    }
+}
+
 /// Who is there.
 pub trait Cluster: Send + Sync + 'static {
     /// Makes sure that there are at least `shards` shards, each with its slots: a store without
@@ -185,4 +214,8 @@ pub trait Cluster: Send + Sync + 'static {
 
     /// The shard of each slot, in order of the slots.
     fn slots(&self) -> Task<'_, Vec<ShardId>>;
+
+    /// How the store stands to a storage. What is said takes effect first: a wish if there was
+    /// none, and that it was fulfilled if it was this one. Idempotent.
+    fn bond(&self, said: Option<Bond>) -> Task<'_, Option<Bond>>;
 }

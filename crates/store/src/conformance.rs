@@ -41,6 +41,10 @@ macro_rules! conformance_suite {
             exchange::two_claims_at_once_share_what_waits,
         }
     };
+    // Stores whose values are all in rows.
+    (rows $open:expr) => {
+        $crate::conformance_suite! { @each $open; packages::what_is_stored_takes_room }
+    };
     (@each $open:expr; $($theme:ident :: $story:ident),+ $(,)?) => {
         $(#[tokio::test]
         async fn $story() {
@@ -59,6 +63,7 @@ macro_rules! conformance_suite {
             cluster::an_owner_acquires_again_under_a_new_epoch,
             cluster::slots_move_with_a_unit,
             cluster::revisions_grow_with_what_they_count,
+            cluster::a_bond_is_wanted_once_and_then_made,
             exchange::letters_are_received_in_order_and_once,
             exchange::letters_reach_their_target_only,
             exchange::a_request_is_claimed_once,

@@ -4,6 +4,7 @@
 //! no decision. Snapshots and audit records are opaque bytes here.
 //! Read first: [`Store`], then [`Unit`].
 
+pub mod blobs;
 mod cluster;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -13,12 +14,13 @@ mod port;
 pub mod postgres;
 pub mod sqlite;
 mod statement;
+pub mod stored;
 pub mod transfer;
 mod unit;
 
 pub use cluster::{
-    Acquired, Beat, Cluster, Member, NewMember, Pulse, SHARDS_MAX, SLOTS, ServerKey, ShardOwner,
-    Standing, slot_of,
+    Acquired, Beat, Bond, Cluster, Member, NewMember, Pulse, SHARDS_MAX, SLOTS, ServerKey,
+    ShardOwner, Standing, slot_of,
 };
 pub use port::{
     AuditRow, Committed, EntryFilter, Error, Health, InstanceFilter, InstanceRow, Lease, LeasedJob,

@@ -62,6 +62,22 @@ pub enum Error {
         /// The newest known one.
         known: u32,
     },
+    /// An object of the storage is not what was written.
+    #[error("`{object}` in `{place}` is damaged: {detail}; put it back from a backup")]
+    Damaged {
+        /// The object.
+        object: String,
+        /// The storage, or the backup.
+        place: String,
+        /// What was found.
+        detail: String,
+    },
+    /// A value is in a storage, of which nothing is known here.
+    #[error("`{object}` is in the storage of large values, and none is configured")]
+    Detached {
+        /// The object.
+        object: String,
+    },
     /// Anything else; whether a commit took effect is unknown.
     #[error("cannot {act} `{place}`")]
     Failed {

@@ -10,6 +10,7 @@ use store::memory::Memory;
 use store::{Beat, Cluster as _, Committed, Standing, Store as _, Unit};
 
 store::conformance_suite!(shared Box::new(Memory::new()));
+store::conformance_suite!(rows Box::new(Memory::new()));
 
 /// What a future answers at its first poll.
 fn at_once<T>(future: impl Future<Output = T>) -> T {

@@ -51,6 +51,7 @@ mod direct {
     use super::*;
 
     store::conformance_suite!(shared fresh!(Fresh::new(Pooling::Session)));
+    store::conformance_suite!(rows fresh!(Fresh::new(Pooling::Session)));
 }
 
 /// Without sessions, but without a pool either: everything that a pool could hide is seen.
@@ -58,10 +59,12 @@ mod unprepared {
     use super::*;
 
     store::conformance_suite!(shared fresh!(Fresh::new(Pooling::Transaction)));
+    store::conformance_suite!(rows fresh!(Fresh::new(Pooling::Transaction)));
 }
 
 mod pooled {
     use super::*;
 
     store::conformance_suite!(shared fresh!(Fresh::behind_pool()));
+    store::conformance_suite!(rows fresh!(Fresh::behind_pool()));
 }

@@ -34,6 +34,7 @@ impl Deref for Fresh {
 }
 
 store::conformance_suite!(Fresh::new());
+store::conformance_suite!(rows Fresh::new());
 
 #[tokio::test]
 async fn who_joins_has_the_directory_for_itself() {

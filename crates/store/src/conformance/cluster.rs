@@ -7,7 +7,7 @@ use engine::ids::{DefinitionKey, ShardId};
 
 use super::{LONG_MS, Owner, SHARDS, expire, member, take};
 use crate::{
-    Acquired, Beat, DefinitionRow, Pulse, SLOTS, ServerKey, Standing, Store, TokenRow, Unit,
+    Acquired, Beat, Bond, DefinitionRow, Pulse, SLOTS, ServerKey, Standing, Store, TokenRow, Unit,
 };
 
 const SHARD: ShardId = ShardId(1);
@@ -289,4 +289,17 @@ pub async fn of_many_that_want_a_shard_one_gets_it(store: &dyn Store) {
     }
     assert_eq!(winners.len(), 1, "CLU-2");
     assert!(held.iter().all(|owner| *owner == winners[0]), "{held:?} {winners:?}");
+}
+
+/// The first wish counts, and only that can be fulfilled.
+pub async fn a_bond_is_wanted_once_and_then_made(store: &dyn Store) {
+    assert_eq!(store.bond(None).await.unwrap(), None);
+    assert_eq!(store.bond(Some(Bond::Made(7))).await.unwrap(), None);
+    assert_eq!(store.bond(Some(Bond::Wanted(7))).await.unwrap(), Some(Bond::Wanted(7)));
+    assert_eq!(store.bond(Some(Bond::Wanted(8))).await.unwrap(), Some(Bond::Wanted(7)));
+    assert_eq!(store.bond(Some(Bond::Made(8))).await.unwrap(), Some(Bond::Wanted(7)));
+    assert_eq!(store.bond(Some(Bond::Made(7))).await.unwrap(), Some(Bond::Made(7)));
+    assert_eq!(store.bond(Some(Bond::Wanted(9))).await.unwrap(), Some(Bond::Made(7)));
+    assert_eq!(store.bond(None).await.unwrap(), Some(Bond::Made(7)));
+    assert_eq!(store.pulse().await.unwrap().settings, 0);
 }

@@ -162,7 +162,7 @@ pub async fn a_request_is_not_claimed_before_it_is_due(store: &dyn Store) {
     // Made due by a later unit.
     one.commit(|unit| unit.requests = vec![at(1, i64::MIN), (RequestKey(3), None)]).await;
     assert_eq!(keys(&store.claim(FIRST, epoch, 9).await.unwrap()), [1]);
-    assert_eq!(keys(&store.claim(FIRST, epoch, 9).await.unwrap()), []);
+    assert!(keys(&store.claim(FIRST, epoch, 9).await.unwrap()).is_empty());
 }
 
 /// Every condition, alone and with another; newest first.

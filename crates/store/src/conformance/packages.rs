@@ -69,6 +69,13 @@ pub async fn blobs_and_settings_stay(store: &dyn Store) {
         })
         .await;
     assert_eq!(store.settings().await.unwrap(), [("a".into(), "3".into())]);
+}
+
+/// Of stores that keep everything in rows.
+pub async fn what_is_stored_takes_room(store: &dyn Store) {
+    let mut owner = Owner::of(store, 1).await;
+    let large = bytes::Bytes::from(vec![7; 1 << 20]);
+    owner.commit(|unit| unit.blobs = vec![("aa".into(), large)]).await;
     assert!(store.health().await.unwrap().bytes >= 1 << 20);
 }
 

@@ -10,7 +10,8 @@ use engine::ids::ShardId;
 
 use super::{Memory, done};
 use crate::cluster::{
-    Acquired, Beat, Cluster, Member, NewMember, Pulse, SHARDS_MAX, SLOTS, ServerKey, ShardOwner,
+    Acquired, Beat, Bond, Cluster, Member, NewMember, Pulse, SHARDS_MAX, SLOTS, ServerKey,
+    ShardOwner,
 };
 use crate::port::{Error, Lease, Task};
 
@@ -24,6 +25,7 @@ pub(super) struct ClusterState {
     pub(super) catalog: u64,
     pub(super) settings: u64,
     pub(super) slots_revision: u64,
+    bond: Option<Bond>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -163,5 +165,17 @@ impl Cluster for Memory {
 
     fn slots(&self) -> Task<'_, Vec<ShardId>> {
         done(self.state().cluster.slots.values().copied().collect())
+    }
+
+    fn bond(&self, said: Option<Bond>) -> Task<'_, Option<Bond>> {
+        let bond = &mut self.state().cluster.bond;
+        match (said, *bond) {
+            (Some(Bond::Wanted(number)), None) => *bond = Some(Bond::Wanted(number)),
+            (Some(Bond::Made(number)), Some(Bond::Wanted(wanted))) if number == wanted => {
+                *bond = said;
+            }
+            _ => {}
+        }
+        done(*bond)
     }
 }

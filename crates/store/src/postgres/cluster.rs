@@ -16,8 +16,8 @@ use super::session::{Value, values};
 use super::text::{decode, encode};
 use super::{Postgres, map};
 use crate::cluster::{
-    Acquired, Beat, Cluster, Member, NewMember, Pulse, SHARDS_MAX, SLOTS, ServerKey, ShardOwner,
-    Standing,
+    Acquired, Beat, Bond, Cluster, Member, NewMember, Pulse, SHARDS_MAX, SLOTS, ServerKey,
+    ShardOwner, Standing,
 };
 use crate::port::{Error, Lease, Task};
 use crate::statement::named;
@@ -192,6 +192,21 @@ impl Cluster for Postgres {
         Box::pin(async move {
             let sql = const { named(CLUSTER, "slots") };
             self.ask("read the slots of", sql, &[], |row| row.shard(0)).await
+        })
+    }
+
+    fn bond(&self, said: Option<Bond>) -> Task<'_, Option<Bond>> {
+        Box::pin(async move {
+            if let Some(bond) = said {
+                let sql = match bond {
+                    Bond::Wanted(_) => const { named(CLUSTER, "want_storage") },
+                    Bond::Made(_) => const { named(CLUSTER, "make_storage") },
+                };
+                self.ask("tie a storage to", sql, &values![bond.to_number()], |_| Ok(())).await?;
+            }
+            let sql = const { named(CLUSTER, "storage") };
+            let found = self.ask("read", sql, &[], |row| row.get::<i64>(0)).await?;
+            Ok(found.first().copied().map(Bond::of_number))
         })
     }
 }

@@ -68,6 +68,18 @@ SELECT shard, owner, epoch FROM shards ORDER BY shard;
 -- takes:
 SELECT name, revision FROM revisions;
 
+-- name: want_storage
+-- takes: bigint
+INSERT INTO revisions (name, revision) VALUES ('storage', $1) ON CONFLICT DO NOTHING;
+
+-- name: make_storage
+-- takes: bigint
+UPDATE revisions SET revision = $1 WHERE name = 'storage' AND revision = -$1;
+
+-- name: storage
+-- takes:
+SELECT revision FROM revisions WHERE name = 'storage';
+
 -- name: acquire
 -- takes: int, bigint, bigint
 SELECT outcome, holder, held, last, blocks, failed FROM acquire($1, $2, $3);

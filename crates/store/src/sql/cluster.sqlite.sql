@@ -35,6 +35,15 @@ UPDATE revisions SET revision = revision + 1 WHERE name = ?1 RETURNING revision;
 -- name: revision
 SELECT revision FROM revisions WHERE name = ?1;
 
+-- name: want_storage
+INSERT OR IGNORE INTO revisions (name, revision) VALUES ('storage', ?1);
+
+-- name: make_storage
+UPDATE revisions SET revision = ?1 WHERE name = 'storage' AND revision = -?1;
+
+-- name: storage
+SELECT revision FROM revisions WHERE name = 'storage';
+
 -- name: forget_members
 DELETE FROM members;
 

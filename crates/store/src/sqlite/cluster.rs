@@ -10,7 +10,7 @@ use engine::ids::ShardId;
 use super::order::Use;
 use super::readers::For;
 use super::{Sqlite, read};
-use crate::cluster::{Acquired, Beat, Cluster, NewMember, Pulse, SHARDS_MAX, ServerKey};
+use crate::cluster::{Acquired, Beat, Bond, Cluster, NewMember, Pulse, SHARDS_MAX, ServerKey};
 use crate::port::{Error, Task};
 
 impl Cluster for Sqlite {
@@ -49,5 +49,9 @@ impl Cluster for Sqlite {
 
     fn slots(&self) -> Task<'_, Vec<ShardId>> {
         self.readers.later(For::Server, read::slots)
+    }
+
+    fn bond(&self, said: Option<Bond>) -> Task<'_, Option<Bond>> {
+        self.order(Use::Always, move |commit| commit.bond(said))
     }
 }

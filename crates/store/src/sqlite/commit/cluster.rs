@@ -14,7 +14,7 @@ use super::super::read::{self, Answer};
 use super::super::statement::statements;
 use super::{Commit, Fence};
 use crate::cluster::{
-    Acquired, Beat, Member, NewMember, Pulse, SLOTS, ServerKey, ShardOwner, Standing,
+    Acquired, Beat, Bond, Member, NewMember, Pulse, SLOTS, ServerKey, ShardOwner, Standing,
 };
 use crate::port::Lease;
 use crate::statement::named;
@@ -27,7 +27,8 @@ const SEPARATOR: &str = "\n";
 statements!(
     /// Everything about the cluster.
     Statements from "cluster" {
-        now, count, add_shard, put_slot, raise, revision, forget_members, join, beat, alive,
+        now, count, add_shard, put_slot, raise, revision, want_storage, make_storage, storage,
+        forget_members, join, beat, alive,
         is_alive, remove_member, owners, owner, acquire, release, release_all,
     }
 );
@@ -94,6 +95,20 @@ impl<'c> Cluster<'c> {
 }
 
 impl Commit<'_> {
+    pub(in super::super) fn bond(&mut self, said: Option<Bond>) -> Answer<Option<Bond>> {
+        match said {
+            Some(bond @ Bond::Wanted(_)) => {
+                drop(self.cluster.sql.want_storage.execute([bond.to_number()])?)
+            }
+            Some(bond @ Bond::Made(_)) => {
+                drop(self.cluster.sql.make_storage.execute([bond.to_number()])?)
+            }
+            None => {}
+        }
+        let found = self.cluster.sql.storage.query_row([], |row| row.get(0)).optional()?;
+        Ok(found.map(Bond::of_number))
+    }
+
     pub(in super::super) fn found(&mut self, shards: u16) -> Answer<u16> {
         let cluster = &mut self.cluster;
         let before: u16 = cluster.sql.count.query_row([], |row| row.get(0))?;
