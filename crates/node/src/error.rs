@@ -324,6 +324,7 @@ impl From<&store::Error> for Error {
             | store::Error::Foreign { .. }
             | store::Error::Newer { .. }
             | store::Error::Damaged { .. }
+            | store::Error::Spoilt { .. }
             | store::Error::Detached { .. }
             | store::Error::Failed { .. } => Self::Storage { detail },
         }

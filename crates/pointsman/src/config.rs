@@ -9,6 +9,7 @@ mod command;
 mod database;
 mod key;
 mod security;
+mod storage;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ pub(crate) use key::KEYS;
 use key::Key;
 use node::Seed;
 pub(crate) use security::{Method, Security};
+pub(crate) use storage::{Storage, refused as storage_refused};
 use store::Standing;
 
 use crate::client::ENVIRONMENT;
@@ -63,6 +65,8 @@ pub(crate) struct Config {
     pub(crate) storage_bytes_max: Option<u64>,
     /// The database that servers share; none: a directory of its own.
     pub(crate) database: Option<Database>,
+    /// Where large values go; none: they stay in the database.
+    pub(crate) storage: Option<Storage>,
     /// Shards that a new database begins with.
     pub(crate) shards: u16,
     /// Where other servers reach this one, if that is not where it listens.
@@ -174,6 +178,7 @@ impl Config {
             return Err(wrong("hosts", why, "use the names that lanes and steps have"));
         }
         let security = Security::read(&values, environment)?;
+        let storage = Storage::read(&values, environment)?;
         let shards = number("database.shards", 1, 256)?;
         number("retention.finished-days", 0, 36_500)?;
         let standing = match value("standing") {
@@ -183,6 +188,7 @@ impl Config {
         };
         Ok(Self {
             database,
+            storage,
             shards: u16::try_from(shards).unwrap_or(u16::MAX),
             peer_advertise: value("peer.advertise").to_owned(),
             hosts,

@@ -20,6 +20,8 @@ pub(crate) const CODES: &[(&str, &str)] = &[
     (ANSWER, "the server's answer is not understood"),
     (ARGUMENT, "an argument of the command is wrong"),
     (BROKEN, "an assumption of the program was broken"),
+    (STORAGE, "the storage of large values cannot be used"),
+    (BACKUP, "a backup cannot be used"),
     (SECRET, "a secret is not where its reference says"),
     (INSECURE, "the connection to the server is not secure"),
 ];
@@ -33,6 +35,8 @@ pub(crate) const FILE: &str = "CLI-006";
 pub(crate) const ANSWER: &str = "CLI-007";
 pub(crate) const ARGUMENT: &str = "CLI-008";
 pub(crate) const BROKEN: &str = "CLI-009";
+pub(crate) const STORAGE: &str = "CLI-010";
+pub(crate) const BACKUP: &str = "CLI-011";
 pub(crate) const SECRET: &str = "CLI-020";
 pub(crate) const INSECURE: &str = "CLI-021";
 /// A code of `api`, whose check the configuration makes first.

@@ -8,6 +8,7 @@
 
 mod addresses;
 mod backend;
+mod cleaning;
 mod peers;
 mod secured;
 
@@ -47,6 +48,9 @@ pub(crate) struct Options {
     /// The PostgreSQL database that servers share, or a reference to its address.
     #[arg(long, value_name = "URL")]
     database: Option<String>,
+    /// Where values that are too large for a row go: `file:///DIRECTORY` or `s3://BUCKET/PREFIX`.
+    #[arg(long, value_name = "URL")]
+    storage: Option<String>,
     /// Where REST, health and metrics are served [default: 127.0.0.1:8080].
     #[arg(long, value_name = "ADDRESS")]
     http: Option<String>,
@@ -75,6 +79,7 @@ impl Options {
         let flags = [
             ("data", &self.data),
             ("database.url", &self.database),
+            ("storage.url", &self.storage),
             ("http", &self.http),
             ("grpc", &self.grpc),
             ("name", &self.name),
@@ -173,6 +178,9 @@ impl Server {
         faces.spawn(serving);
         let mut chores = JoinSet::new();
         chores.spawn(purge(node.clone()));
+        if let Some((location, blobs)) = store.cleaning() {
+            chores.spawn(cleaning::run(location, blobs));
+        }
         let (part, parting) = watch::channel(false);
         let mut others = JoinSet::new();
         peers.serve(node.clone(), parting, &mut others);

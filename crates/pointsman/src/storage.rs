@@ -1,17 +1,20 @@
-//! `pointsman store`: a store as a whole, while no server uses it: migrate, check, copy.
+//! `pointsman store`: a store as a whole: migrate, check, copy, backup, restore, clean.
 //!
 //! Boundary: what is done stands in `store::transfer`; here are arguments, progress and results.
 //! Read first: [`run`].   Tests: tests/store.rs
+
+mod saving;
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use engine::ids::Address;
 use serde_json::{Value, json};
+use store::blobs::Blobs;
 use store::postgres;
-use store::transfer::{self, Finding, Location, Progress};
+use store::transfer::{self, Finding, Location, Mode, Progress};
 
-use crate::config::Given;
+use crate::config::{Given, Storage};
 use crate::output::{self, Format, remark};
 use crate::problem::{self, Exit, Failure};
 use crate::reference::Reference;
@@ -22,7 +25,12 @@ pub(crate) enum Command {
     /// Bring a store to the format of this version, or make an empty one
     Migrate(Place),
     /// Look whether what is stored fits together; a database may be in use meanwhile
-    Check(Place),
+    Check {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        objects: Objects,
+    },
     /// Copy everything into an empty store, all or nothing, while no server uses either
     Copy {
         #[command(flatten)]
@@ -34,6 +42,55 @@ pub(crate) enum Command {
         #[arg(long, value_name = "URL", required_unless_present = "to_data")]
         to_database: Option<String>,
     },
+    /// Save everything in an empty directory, as of one moment; servers may go on meanwhile
+    Backup {
+        #[command(flatten)]
+        from: Place,
+        #[command(flatten)]
+        objects: Objects,
+        /// The directory; made if it is not there.
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+    },
+    /// Bring a backup back into an empty store, all or nothing, and check it
+    Restore {
+        /// The directory with the backup.
+        #[arg(long, value_name = "DIR")]
+        from: PathBuf,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        objects: Objects,
+    },
+    /// Remove objects of the storage that nothing refers to; servers may go on meanwhile
+    Clean {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        objects: Objects,
+        /// Only count them.
+        #[arg(long)]
+        dry_run: bool,
+        /// Leave alone what is younger than so many hours: at least as long as a backup takes.
+        #[arg(long, value_name = "HOURS", default_value_t = 24)]
+        #[arg(value_parser = clap::value_parser!(u32).range(1..=87_600))]
+        older_than: u32,
+    },
+}
+
+/// Where large values are.
+#[derive(Debug, Args)]
+pub(crate) struct Objects {
+    /// The storage of large values: `file:///DIRECTORY` or `s3://BUCKET/PREFIX`.
+    #[arg(long, value_name = "URL")]
+    storage: Option<String>,
+}
+
+impl Objects {
+    fn open(&self) -> Result<Option<Blobs>, Failure> {
+        let storage = Storage::of_command(self.storage.as_deref())?;
+        storage.map(|storage| storage.open()).transpose()
+    }
 }
 
 /// Where a store is.
@@ -76,10 +133,25 @@ pub(crate) fn run(command: &Command, format: Format) -> Result<(), Failure> {
     runtime.block_on(async {
         match command {
             Command::Migrate(place) => migrate(&place.location()?, format).await,
-            Command::Check(place) => check(&place.location()?, format).await,
+            Command::Check { place, objects } => {
+                check(&place.location()?, objects.open()?.as_ref(), format).await
+            }
             Command::Copy { from, to_data, to_database } => {
                 let to = location(to_data.clone(), to_database.as_deref())?;
                 copy(&from.location()?, &to, format).await
+            }
+            Command::Backup { from, objects, to } => {
+                let storage = objects.open()?;
+                saving::backup(&from.location()?, storage.as_ref(), to, format).await
+            }
+            Command::Restore { from, place, objects } => {
+                let storage = objects.open()?;
+                saving::restore(from, &place.location()?, storage.as_ref(), format).await
+            }
+            Command::Clean { place, objects, dry_run, older_than } => {
+                let (storage, location) = (objects.open()?, place.location()?);
+                let mode = if *dry_run { Mode::Count } else { Mode::Remove };
+                saving::clean(&location, storage.as_ref(), (*older_than, mode), format).await
             }
         }
     })
@@ -95,15 +167,14 @@ async fn migrate(place: &Location, format: Format) -> Result<(), Failure> {
     })
 }
 
-async fn check(place: &Location, format: Format) -> Result<(), Failure> {
-    let findings = transfer::check(place, &judge).await;
-    let findings = findings.map_err(|error| failure("check", &error))?;
-    let data = json!({"findings": findings.iter().map(shown).collect::<Vec<_>>()});
-    output::show(format, &data, || match findings.len() {
+async fn check(place: &Location, storage: Option<&Blobs>, format: Format) -> Result<(), Failure> {
+    let found = transfer::check(place, storage, &judge).await;
+    let found = found.map_err(|error| failure("check", &error))?;
+    output::show(format, &json!({"findings": findings(&found)}), || match found.len() {
         0 => "nothing is wrong".to_owned(),
-        _ => table(&findings),
+        _ => table(&found),
     })?;
-    if findings.is_empty() { Ok(()) } else { Err(Failure::told(Exit::Refused)) }
+    if found.is_empty() { Ok(()) } else { Err(Failure::told(Exit::Refused)) }
 }
 
 async fn copy(from: &Location, to: &Location, format: Format) -> Result<(), Failure> {
@@ -134,6 +205,10 @@ fn judge(address: &Address, snapshot: &[u8]) -> Result<(), String> {
     read.map_err(|error| format!("the snapshot of {address:?} cannot be read: {error}"))
 }
 
+fn findings(found: &[Finding]) -> Value {
+    found.iter().map(shown).collect()
+}
+
 fn shown(found: &Finding) -> Value {
     json!({
         "table": found.table, "rows": found.rows, "example": found.example, "what": found.what,
@@ -151,6 +226,12 @@ fn table(findings: &[Finding]) -> String {
 fn failure(act: &str, error: &store::Error) -> Failure {
     let (code, hint) = match error {
         store::Error::InUse { .. } => (problem::IN_USE, "stop the servers that use it first"),
+        store::Error::Detached { .. } => {
+            (problem::STORAGE, "name the storage with `--storage URL`")
+        }
+        store::Error::Damaged { .. } => {
+            (problem::STORAGE, "`pointsman explain CLI-010` tells what can be done")
+        }
         _ => (problem::UNUSABLE, "`pointsman explain CLI-004` tells what can be done"),
     };
     Failure::refused(code, format!("cannot {act} the store"), hint).because(error)

@@ -72,6 +72,14 @@ pub enum Error {
         /// What was found.
         detail: String,
     },
+    /// A backup is not what was written.
+    #[error("the backup in `{place}` cannot be used: {detail} damaged or not there")]
+    Spoilt {
+        /// The backup.
+        place: String,
+        /// What of it, with its verb.
+        detail: String,
+    },
     /// A value is in a storage, of which nothing is known here.
     #[error("`{object}` is in the storage of large values, and none is configured")]
     Detached {

@@ -3,7 +3,12 @@
 //! Boundary: for the command line. Reports what it finds as values; prints nothing.
 //! Read first: [`copy`], [`check`].   Tests: `tests/transfer.rs`
 
+mod backup;
 mod check;
+mod clean;
+mod manifest;
+mod restore;
+mod rows;
 mod side;
 mod tables;
 
@@ -11,10 +16,12 @@ use std::path::PathBuf;
 
 use engine::ids::Address;
 
-use self::side::{Cell, Side, Wish};
-use self::tables::TABLES;
+pub use self::backup::{Saved, backup};
+pub use self::clean::{Cleaned, Mode, SAFE_AGE_MIN_MS, clean};
+pub use self::restore::restore;
+use self::side::{Side, Wish};
+use crate::blobs::Blobs;
 use crate::port::Error;
-use crate::postgres::failure::failed;
 use crate::postgres::session::Driver;
 use crate::postgres::target::Target;
 use crate::{postgres, sqlite};
@@ -106,13 +113,18 @@ pub async fn migrate(location: &Location) -> Result<Migrated, Error> {
 }
 
 /// Looks whether what is stored fits together; changes nothing but the format of a directory.
-/// A database may be in use meanwhile: everything is looked at as of one moment.
+/// A database may be in use meanwhile: everything is looked at as of one moment. With the storage
+/// its objects are read, too.
 ///
 /// # Errors
 /// [`Error::InUse`] for a directory that a server uses, and what opening a store fails with.
-pub async fn check(location: &Location, judge: Judge<'_>) -> Result<Vec<Finding>, Error> {
+pub async fn check(
+    location: &Location,
+    storage: Option<&Blobs>,
+    judge: Judge<'_>,
+) -> Result<Vec<Finding>, Error> {
     let side = Side::open(location, Wish::Read).await?;
-    check::look(&side, judge).await
+    check::look(&side, storage, judge).await
 }
 
 /// Copies everything into an empty store, all or nothing, and counts it afterwards. Answers the
@@ -128,54 +140,15 @@ pub async fn copy(
 ) -> Result<Vec<(&'static str, u64)>, Error> {
     let source = Side::open(from, Wish::Read).await?;
     let target = Side::open(to, Wish::Fill).await?;
-    for side in [&source, &target] {
-        if side.is_in_use().await? {
-            return Err(Error::InUse { place: side.place() });
-        }
+    if source.is_in_use().await? {
+        return Err(Error::InUse { place: source.place() });
     }
-    for table in TABLES {
-        let rows = target.count(table).await?;
-        if rows > 0 {
-            let detail = format!("it is not empty: `{}` has {rows} rows", table.name);
-            return Err(Error::Foreign { place: target.place(), detail });
-        }
-    }
-    let mut copied = Vec::with_capacity(TABLES.len());
-    for table in TABLES {
-        let total = source.count(table).await?;
-        let mut rows = 0;
-        let mut after: Option<Vec<Cell>> = None;
-        loop {
-            let mut page = source.page(table, after.as_deref()).await?;
-            let Some(last) = page.last().cloned() else { break };
-            if table.name == "shards" {
-                page.iter_mut().for_each(|row| forget_owner(row));
-            }
-            target.add(table, &page).await?;
-            rows += page.len() as u64;
-            progress(Progress { table: table.name, rows, total });
-            after = Some(last);
-        }
-        let found = target.count(table).await?;
-        if (rows, found) != (total, total) {
-            let detail = format!(
-                "`{}` has {total} rows, {rows} were read and {found} are there",
-                table.name
-            );
-            return Err(failed("copy to", &target.place(), detail));
-        }
-        copied.push((table.name, total));
+    rows::expect_empty(&target).await?;
+    let copied = rows::copy(&source, &target, &mut rows::AsTheyAre, progress).await?;
+    // The values stay in the storage; only one of the two may use it from now on.
+    if let Some(bond) = source.bond().await? {
+        target.tie(bond).await?;
     }
     target.commit().await?;
     Ok(copied)
-}
-
-/// A server has another key in another store. One that went without giving the shard back is known
-/// as nobody: 0, so that the next owner learns of it.
-fn forget_owner(row: &mut [Cell]) {
-    if let Some(owner) = row.last_mut()
-        && *owner != Cell::Null
-    {
-        *owner = Cell::Number(0);
-    }
 }

@@ -127,7 +127,7 @@ async fn a_copy_that_fails_leaves_nothing() {
 async fn a_directory_in_use_or_without_a_store_is_refused() {
     let path = tempfile::tempdir().unwrap();
     let location = directory(path.path());
-    let error = check(&location, &opaque).await.unwrap_err();
+    let error = check(&location, None, &opaque).await.unwrap_err();
     assert!(matches!(error, Error::Foreign { .. }), "{error}");
     assert!(!path.path().join("pointsman.db").exists());
     let migrated = migrate(&location).await.unwrap();
@@ -135,14 +135,14 @@ async fn a_directory_in_use_or_without_a_store_is_refused() {
     let store = open(path.path());
     for error in [
         migrate(&location).await.map(drop).unwrap_err(),
-        check(&location, &opaque).await.map(drop).unwrap_err(),
+        check(&location, None, &opaque).await.map(drop).unwrap_err(),
         copy(&location, &location, &mut |_| ()).await.map(drop).unwrap_err(),
     ] {
         assert!(matches!(error, Error::InUse { .. }), "{error}");
     }
     drop(store);
     assert_eq!(migrate(&location).await.unwrap(), Migrated { from: Some(2), to: 2 });
-    assert_eq!(check(&location, &opaque).await.unwrap(), []);
+    assert_eq!(check(&location, None, &opaque).await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -151,7 +151,7 @@ async fn a_database_is_migrated_once() {
     let location = Location::Postgres(Options::new(&server.schema().await));
     assert_eq!(migrate(&location).await.unwrap(), Migrated { from: None, to: 1 });
     assert_eq!(migrate(&location).await.unwrap(), Migrated { from: Some(1), to: 1 });
-    assert_eq!(check(&location, &opaque).await.unwrap(), []);
+    assert_eq!(check(&location, None, &opaque).await.unwrap(), []);
 }
 
 /// One instance that is as it should be, with everything that it can have.
@@ -220,7 +220,7 @@ async fn found(location: &Location) -> Vec<(&'static str, u64)> {
         b"nobody's" => Err("it cannot be decoded".into()),
         _ => Ok(()),
     };
-    let findings = check(location, &judge).await.unwrap();
+    let findings = check(location, None, &judge).await.unwrap();
     findings.iter().map(|finding| (finding.table, finding.rows)).collect()
 }
 
@@ -232,7 +232,7 @@ async fn what_does_not_fit_together_is_found_in_a_directory() {
     assert_eq!(found(&location).await, []);
     unsound(&open(path.path())).await;
     assert_eq!(found(&location).await, UNSOUND);
-    let findings = check(&location, &opaque).await.unwrap();
+    let findings = check(&location, None, &opaque).await.unwrap();
     let entry = findings.iter().find(|finding| finding.table == "entries").unwrap();
     assert_eq!(entry.example.as_deref(), Some("5"));
     // What no unit can do.

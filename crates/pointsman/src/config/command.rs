@@ -54,6 +54,9 @@ pub(crate) fn run(command: &Command, format: Format) -> Result<(), Failure> {
         Command::Check(file) => {
             let config = load(file)?;
             config.security.check_files()?;
+            if let Some(storage) = &config.storage {
+                storage.open()?;
+            }
             for Seed { name, origin, .. } in config.seeds() {
                 remark(&format!(
                     "note: {origin}, is only the first value of the setting `{name}`, which all \

@@ -121,6 +121,47 @@ pub(crate) const KEYS: &[Key] = &[
          and none fewer than one",
     ),
     text(
+        "storage.url",
+        "POINTSMAN_STORAGE_URL",
+        "",
+        "where values that are too large for a row go, the same for all servers: a directory that \
+         they share, `file:///DIRECTORY`, or an S3-compatible store, `s3://BUCKET/PREFIX`; empty: \
+         they stay in the database",
+    ),
+    number(
+        "storage.threshold",
+        "POINTSMAN_STORAGE_THRESHOLD",
+        "262144",
+        "values with more bytes than this go to the storage, from 64 to 1,073,741,824",
+    ),
+    text(
+        "storage.endpoint",
+        "POINTSMAN_STORAGE_ENDPOINT",
+        "",
+        "address of the S3-compatible store, as `https://HOST:PORT`; empty: `AWS_ENDPOINT_URL`, or \
+         AWS itself",
+    ),
+    text(
+        "storage.region",
+        "POINTSMAN_STORAGE_REGION",
+        "",
+        "its region; empty: `AWS_REGION`, or us-east-1",
+    ),
+    text(
+        "storage.access-key",
+        "POINTSMAN_STORAGE_ACCESS_KEY",
+        "",
+        "reference, `env:NAME` or `file:PATH`, to the id of its access key; empty: the usual AWS \
+         variables, or what the machine is given",
+    ),
+    text(
+        "storage.secret-key",
+        "POINTSMAN_STORAGE_SECRET_KEY",
+        "",
+        "reference, `env:NAME` or `file:PATH`, to its secret access key; empty: as for \
+         `storage.access-key`",
+    ),
+    text(
         "tls.certificate",
         "POINTSMAN_TLS_CERTIFICATE",
         "",

@@ -5,18 +5,27 @@
 
 use std::sync::Arc;
 
-use store::Store;
 use store::postgres::{self, Postgres};
 use store::sqlite::{self, Sqlite};
+use store::stored::{self, Stored, bind};
+use store::transfer::Location;
+use store::{Cluster, Store};
 
-use crate::config::{Config, Database};
+use crate::config::{Config, Database, storage_refused};
 use crate::problem::{self, Failure};
 
 /// Bytes of a page of the database, in which its length is limited.
 const PAGE_BYTES: u64 = 4096;
 
 /// The store that a server works on.
-pub(super) enum Backend {
+pub(super) struct Backend {
+    rows: Rows,
+    stored: Arc<Stored>,
+    /// Where the rows are and where large values are, if these are elsewhere.
+    cleaning: Option<(Location, store::blobs::Blobs)>,
+}
+
+enum Rows {
     Sqlite(Arc<Sqlite>),
     Postgres(Arc<Postgres>),
 }
@@ -25,22 +34,46 @@ impl Backend {
     /// Opens what the configuration names.
     ///
     /// # Errors
-    /// It is in use by another server, cannot be reached, or is no store.
+    /// It is in use by another server, cannot be reached, or is no store; large values are
+    /// somewhere else.
     pub(super) async fn open(config: &Config) -> Result<Self, Failure> {
-        match &config.database {
-            None => open_directory(config).map(|store| Self::Sqlite(Arc::new(store))),
+        let storage = match &config.storage {
+            None => None,
+            Some(storage) => {
+                Some(stored::Storage { blobs: storage.open()?, threshold: storage.threshold })
+            }
+        };
+        let (rows, location) = match &config.database {
+            None => {
+                let store = Arc::new(open_directory(config)?);
+                (Rows::Sqlite(store), Location::Directory(config.data.clone()))
+            }
             Some(database) => {
                 make_directory(config)?;
-                open_database(database).await.map(|store| Self::Postgres(Arc::new(store)))
+                let options = options_of(database)?;
+                let store = Arc::new(open_database(&options).await?);
+                (Rows::Postgres(store), Location::Postgres(options))
             }
+        };
+        let (cluster, inner): (&dyn Cluster, Arc<dyn Store>) = match &rows {
+            Rows::Sqlite(store) => (&**store, store.clone()),
+            Rows::Postgres(store) => (&**store, store.clone()),
+        };
+        let blobs = storage.as_ref().map(|storage| storage.blobs.clone());
+        if let Err(error) = bind(cluster, blobs.as_ref()).await {
+            return Err(storage_refused(&error));
         }
+        let cleaning = blobs.map(|blobs| (location, blobs));
+        Ok(Self { stored: Arc::new(Stored::new(inner, storage)), rows, cleaning })
     }
 
     pub(super) fn store(&self) -> Arc<dyn Store> {
-        match self {
-            Self::Sqlite(store) => store.clone(),
-            Self::Postgres(store) => store.clone(),
-        }
+        self.stored.clone()
+    }
+
+    /// What is needed to remove large values that nothing refers to any more.
+    pub(super) fn cleaning(&self) -> Option<(Location, store::blobs::Blobs)> {
+        self.cleaning.clone()
     }
 
     /// Closes it after the last commit. What a database was handed is written or not by then: the
@@ -49,9 +82,10 @@ impl Backend {
     /// # Errors
     /// The last bytes could not be written.
     pub(super) async fn close(&self) -> Result<(), store::Error> {
-        match self {
-            Self::Sqlite(store) => store.shutdown().await,
-            Self::Postgres(_) => Ok(()),
+        self.stored.settle().await;
+        match &self.rows {
+            Rows::Sqlite(store) => store.shutdown().await,
+            Rows::Postgres(_) => Ok(()),
         }
     }
 }
@@ -84,11 +118,15 @@ fn make_directory(config: &Config) -> Result<(), Failure> {
         .map_err(|error| Failure::file("make", &config.data, &error))
 }
 
-async fn open_database(database: &Database) -> Result<Postgres, Failure> {
+fn options_of(database: &Database) -> Result<postgres::Options, Failure> {
     let mut options = postgres::Options::new(&database.url()?);
     options.root_certificates.clone_from(&database.ca);
     options.pooling = database.pooling;
-    Postgres::open(&options).await.map_err(|error| {
+    Ok(options)
+}
+
+async fn open_database(options: &postgres::Options) -> Result<Postgres, Failure> {
+    Postgres::open(options).await.map_err(|error| {
         Failure::refused(
             problem::UNUSABLE,
             "the database cannot be used".to_owned(),

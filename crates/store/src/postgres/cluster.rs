@@ -202,7 +202,8 @@ impl Cluster for Postgres {
                     Bond::Wanted(_) => const { named(CLUSTER, "want_storage") },
                     Bond::Made(_) => const { named(CLUSTER, "make_storage") },
                 };
-                self.ask("tie a storage to", sql, &values![bond.to_number()], |_| Ok(())).await?;
+                let values = values![bond.to_number()];
+                self.ask("tie a storage to", sql, &values, |_| Ok(())).await?;
             }
             let sql = const { named(CLUSTER, "storage") };
             let found = self.ask("read", sql, &[], |row| row.get::<i64>(0)).await?;

@@ -34,8 +34,8 @@ pub(crate) const FORMAT: u32 = MIGRATIONS.len() as u32;
 pub(crate) struct Place {
     database: PathBuf,
     directory: PathBuf,
-    /// Held, never used: the lock goes with it.
-    _lock: File,
+    /// Held, never used: the lock goes with it. None: only reads are made.
+    _lock: Option<File>,
 }
 
 impl Place {
@@ -57,7 +57,22 @@ impl Place {
             Err(TryLockError::Error(error)) => return Err(of_file("lock", &path, error)),
         }
         let database = directory.join("pointsman.db");
-        Ok(Self { database, directory: directory.to_path_buf(), _lock: lock })
+        Ok(Self { database, directory: directory.to_path_buf(), _lock: Some(lock) })
+    }
+
+    /// A directory that another process may hold, to read a database of our format in it.
+    pub(crate) fn beside(directory: &Path) -> Result<Self, Error> {
+        let database = directory.join("pointsman.db");
+        let place = Self { database, directory: directory.to_path_buf(), _lock: None };
+        let foreign =
+            |detail| Err(Error::Foreign { place: place.database.display().to_string(), detail });
+        match place.format()? {
+            None => foreign("there is no store in the directory".into()),
+            Some(found) if found < FORMAT => {
+                foreign(format!("it has format {found}, this version needs {FORMAT}: migrate it"))
+            }
+            Some(_) => Ok(place),
+        }
     }
 
     /// The database file.
@@ -81,7 +96,7 @@ impl Place {
     }
 
     /// A connection that only reads.
-    pub(super) fn open_reader(&self) -> Result<Connection, Error> {
+    pub(crate) fn open_reader(&self) -> Result<Connection, Error> {
         // Whoever closes last removes the log, and must be allowed to.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let reader = || {
@@ -252,7 +267,12 @@ impl Place {
     fn check_length(&self, connection: &Connection) -> Result<(), Error> {
         let place = &self.database;
         let measure = || {
-            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+            let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
+            let is_read = connection.query_row(sql, [], |row| row.get::<_, bool>(0))?;
+            if is_read {
+                // By a backup: part of the pages is still in the log.
+                return Ok(0);
+            }
             let number =
                 |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
             Ok(number("page_count")?.saturating_mul(number("page_size")?))

@@ -18,6 +18,8 @@ pub(crate) const FIRST: u8 = 0xFF;
 const KEPT: u8 = 0;
 /// A reference follows.
 const ELSEWHERE: u8 = 1;
+/// What every reference begins with.
+pub(crate) const BEGIN: [u8; 2] = [FIRST, ELSEWHERE];
 /// Bytes of a reference, its marks included.
 const REFERENCE_BYTES: usize = 60;
 

@@ -9,8 +9,10 @@ use engine::ids::{Address, InstanceKey};
 use super::side::{Cell, Side};
 use super::tables::{Kind, TABLES, Table};
 use super::{Finding, Judge};
+use crate::blobs::Blobs;
 use crate::port::Error;
 use crate::statement::named;
+use crate::stored::{fetch, mark};
 
 const CHECK: &str = include_str!("../sql/check.sql");
 
@@ -53,7 +55,11 @@ const QUESTIONS: &[(For, &str, &str, &str)] = questions! {
 };
 
 /// Everything that is wrong.
-pub(super) async fn look(side: &Side, judge: Judge<'_>) -> Result<Vec<Finding>, Error> {
+pub(super) async fn look(
+    side: &Side,
+    storage: Option<&Blobs>,
+    judge: Judge<'_>,
+) -> Result<Vec<Finding>, Error> {
     let mut findings = Vec::new();
     let is_sqlite = matches!(side, Side::Sqlite { .. });
     if is_sqlite {
@@ -87,34 +93,53 @@ pub(super) async fn look(side: &Side, judge: Judge<'_>) -> Result<Vec<Finding>, 
             });
         }
     }
-    read_through(side, judge, &mut findings).await?;
+    read_through(side, (storage, judge), &mut findings).await?;
     Ok(findings)
 }
 
-/// Reads every row of the tables that have addresses or snapshots.
+/// Reads every row of the tables that have addresses or values.
 async fn read_through(
     side: &Side,
-    judge: Judge<'_>,
+    (storage, judge): (Option<&Blobs>, Judge<'_>),
     findings: &mut Vec<Finding>,
 ) -> Result<(), Error> {
-    for table in TABLES.iter().filter(|of| matches!(of.name, "snapshots" | "aggregates" | "timers"))
-    {
+    for table in TABLES.iter().filter(|of| of.name == "timers" || of.value().is_some()) {
         let mut after: Option<Vec<Cell>> = None;
         loop {
             let rows = side.page(table, after.as_deref()).await?;
-            for row in &rows {
-                if let Err(what) = judge_row(table, row, judge) {
-                    findings
-                        .push(Finding { example: name_of(row), ..Finding::of(table.name, what) });
+            let Some(last) = rows.last() else { break };
+            after = Some(last.clone());
+            for mut row in rows {
+                let read = match table.value().and_then(|at| row.get_mut(at)) {
+                    Some(Cell::Bytes(value)) => put_back(storage, value).await?,
+                    _ => Ok(()),
+                };
+                if let Err(what) = read.and_then(|()| judge_row(table, &row, judge)) {
+                    let example = name_of(&row);
+                    findings.push(Finding { example, ..Finding::of(table.name, what) });
                 }
-            }
-            match rows.into_iter().last() {
-                Some(last) => after = Some(last),
-                None => break,
             }
         }
     }
     Ok(())
+}
+
+/// The value instead of a reference to it, or what is wrong with that.
+async fn put_back(
+    storage: Option<&Blobs>,
+    value: &mut Vec<u8>,
+) -> Result<Result<(), String>, Error> {
+    if value.first() != Some(&mark::FIRST) {
+        return Ok(Ok(()));
+    }
+    match fetch(storage, std::mem::take(value).into()).await {
+        Ok(found) => *value = found.into(),
+        Err(error @ (Error::Damaged { .. } | Error::Detached { .. } | Error::Foreign { .. })) => {
+            return Ok(Err(error.to_string()));
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(Ok(()))
 }
 
 fn judge_row(table: &Table, row: &[Cell], judge: Judge<'_>) -> Result<(), String> {
@@ -128,7 +153,8 @@ fn judge_row(table: &Table, row: &[Cell], judge: Judge<'_>) -> Result<(), String
             judge(&Address::Instance(InstanceKey(key)), bytes(1))
         }
         "aggregates" => judge(&address_at(1)?, bytes(2)),
-        _ => address_at(2).map(drop),
+        "timers" => address_at(2).map(drop),
+        _ => Ok(()),
     }
 }
 

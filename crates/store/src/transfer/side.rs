@@ -10,6 +10,7 @@ use tokio_postgres::types::Type;
 
 use super::Location;
 use super::tables::{Kind, Table};
+use crate::cluster::Bond;
 use crate::port::Error;
 use crate::postgres::failure::{text_of, translate};
 use crate::postgres::session::{Driver, Session, Value};
@@ -17,6 +18,7 @@ use crate::postgres::target::Target;
 use crate::postgres::text::{decode, encode};
 use crate::postgres::{self, Migrate, migrate};
 use crate::sqlite::{self, failure, open};
+use crate::stored::mark;
 
 /// A value of a row.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,8 +38,10 @@ pub(super) enum Side {
 /// What a transaction is for.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Wish {
-    /// Everything in it is of one moment.
+    /// Everything in it is of one moment, and no server uses the directory.
     Read,
+    /// Everything in it is of one moment; servers go on.
+    Beside,
     /// Nothing may be there, and everything or nothing will be.
     Fill,
 }
@@ -45,6 +49,15 @@ pub(super) enum Wish {
 impl Side {
     pub(super) async fn open(location: &Location, wish: Wish) -> Result<Self, Error> {
         match location {
+            Location::Directory(directory) if wish == Wish::Beside => {
+                let place = open::Place::beside(directory)?;
+                let connection = place.open_reader()?;
+                let side = Self::Sqlite { place, connection };
+                // The moment is that of the first read.
+                side.run("BEGIN").await?;
+                side.bond().await?;
+                Ok(side)
+            }
             Location::Directory(directory) => {
                 let place = open::Place::claim(directory)?;
                 if wish == Wish::Read && place.format()?.is_none() {
@@ -72,7 +85,7 @@ impl Side {
         migrate::migrate(&session, &place, migration).await?;
         let side = Self::Postgres { place, session };
         match wish {
-            Wish::Read => {
+            Wish::Read | Wish::Beside => {
                 side.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
             }
             Wish::Fill => {
@@ -106,6 +119,40 @@ impl Side {
         let (name, only) = self.part(table);
         let sql = format!("SELECT count(*) FROM {name} WHERE {only}");
         Ok(self.number(&sql).await?.cast_unsigned())
+    }
+
+    /// How the store stands to a storage.
+    pub(super) async fn bond(&self) -> Result<Option<Bond>, Error> {
+        let sql = "SELECT revision FROM revisions WHERE name = 'storage'";
+        let rows = self.rows(sql, &[], &[Kind::Bigint]).await?;
+        let number = rows.first().and_then(|row| row.first()).and_then(Cell::number);
+        Ok(number.map(Bond::of_number))
+    }
+
+    /// Says how the store stands to a storage.
+    pub(super) async fn tie(&self, bond: Bond) -> Result<(), Error> {
+        self.run(&format!(
+            "DELETE FROM revisions WHERE name = 'storage';
+            INSERT INTO revisions (name, revision) VALUES ('storage', {})",
+            bond.to_number()
+        ))
+        .await
+    }
+
+    /// The values of a table that refer to objects.
+    pub(super) async fn references(
+        &self,
+        table: &Table,
+        column: usize,
+    ) -> Result<Vec<Vec<Cell>>, Error> {
+        let (name, only) = self.part(table);
+        let (column, _) = table.columns[column];
+        let place = self.places(1);
+        let sql = format!(
+            "SELECT {column} FROM {name} WHERE {only} AND substr({column}, 1, 2) = {place}"
+        );
+        let begin = Cell::Bytes(mark::BEGIN.to_vec());
+        self.rows(&sql, &[(begin, Kind::Bytes)], &[Kind::Bytes]).await
     }
 
     /// Runs a statement without an answer.
@@ -326,7 +373,7 @@ fn one(cell: &Cell, kind: Kind) -> (Value<'_>, Type) {
         Kind::Smallint => (Box::new(cell.narrow::<i16>()), Type::INT2),
         Kind::Bool => (Box::new(cell.is_true()), Type::BOOL),
         Kind::Text => (Box::new(cell.text()), Type::TEXT),
-        Kind::Bytes => (Box::new(cell.bytes()), Type::BYTEA),
+        Kind::Bytes | Kind::Value => (Box::new(cell.bytes()), Type::BYTEA),
     }
 }
 
@@ -341,7 +388,7 @@ fn many(rows: &[Vec<Cell>], at: usize, kind: Kind) -> (Value<'_>, Type) {
         Kind::Smallint => (Box::new(column(rows, at, Cell::narrow::<i16>)), Type::INT2_ARRAY),
         Kind::Bool => (Box::new(column(rows, at, Cell::is_true)), Type::BOOL_ARRAY),
         Kind::Text => (Box::new(column(rows, at, Cell::text)), Type::TEXT_ARRAY),
-        Kind::Bytes => (Box::new(column(rows, at, Cell::bytes)), Type::BYTEA_ARRAY),
+        Kind::Bytes | Kind::Value => (Box::new(column(rows, at, Cell::bytes)), Type::BYTEA_ARRAY),
     }
 }
 
@@ -355,6 +402,8 @@ fn read(row: &tokio_postgres::Row, at: usize, kind: Kind) -> Result<Cell, tokio_
         Kind::Text => row
             .try_get::<_, Option<&str>>(at)?
             .map_or(Cell::Null, |text| Cell::Text(decode(text).into_owned())),
-        Kind::Bytes => row.try_get::<_, Option<Vec<u8>>>(at)?.map_or(Cell::Null, Cell::Bytes),
+        Kind::Bytes | Kind::Value => {
+            row.try_get::<_, Option<Vec<u8>>>(at)?.map_or(Cell::Null, Cell::Bytes)
+        }
     })
 }

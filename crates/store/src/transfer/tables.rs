@@ -13,6 +13,8 @@ pub(super) enum Kind {
     Bool,
     Text,
     Bytes,
+    /// Bytes that may be a reference to an object.
+    Value,
 }
 
 /// A table, or the part of one that is a table in the other database.
@@ -59,8 +61,8 @@ pub(super) const TABLES: &[Table] = &[
         ]
     ),
     table!("slots", 1, [("slot", Int), ("shard", Int)]),
-    table!("snapshots", 1, [("instance", Bigint), ("snapshot", Bytes)]),
-    table!("aggregates", 2, [("shard", Int), ("address", Bytes), ("snapshot", Bytes)]),
+    table!("snapshots", 1, [("instance", Bigint), ("snapshot", Value)]),
+    table!("aggregates", 2, [("shard", Int), ("address", Bytes), ("snapshot", Value)]),
     table!("blocks", 1, [("block", Bigint), ("instance", Bigint)]),
     table!(
         "instances",
@@ -82,7 +84,7 @@ pub(super) const TABLES: &[Table] = &[
     table!(
         "audit",
         2,
-        [("instance", Bigint), ("sequence", Bigint), ("at_ms", Bigint), ("records", Bytes),]
+        [("instance", Bigint), ("sequence", Bigint), ("at_ms", Bigint), ("records", Value),]
     ),
     Table {
         name: "jobs_ready",
@@ -130,7 +132,7 @@ pub(super) const TABLES: &[Table] = &[
             ("id", Text),
             ("source", Text),
             ("at_ms", Bigint),
-            ("content", Bytes),
+            ("content", Value),
         ]
     ),
     table!(
@@ -172,7 +174,7 @@ pub(super) const TABLES: &[Table] = &[
     Table {
         // Archives of packages: each is large.
         page: 8,
-        ..table!("blobs", 1, [("digest", Text), ("content", Bytes)])
+        ..table!("blobs", 1, [("digest", Text), ("content", Value)])
     },
     table!("settings", 1, [("name", Text), ("value", Text)]),
     table!(
@@ -183,7 +185,7 @@ pub(super) const TABLES: &[Table] = &[
             ("sender", Int),
             ("sequence", Bigint),
             ("position", Bigint),
-            ("content", Bytes),
+            ("content", Value),
         ]
     ),
     table!(
@@ -192,7 +194,7 @@ pub(super) const TABLES: &[Table] = &[
         [
             ("request", Bigint),
             ("process", Text),
-            ("variables", Bytes),
+            ("variables", Value),
             ("state", Smallint),
             ("at_ms", Bigint),
             ("due_ms", Bigint),
@@ -232,5 +234,10 @@ impl Table {
     pub(super) fn names(&self, number: usize) -> String {
         let names: Vec<&str> = self.columns[..number].iter().map(|(name, _)| *name).collect();
         names.join(", ")
+    }
+
+    /// The column that may refer to an object, if there is one; no table has two.
+    pub(super) fn value(&self) -> Option<usize> {
+        self.columns.iter().position(|(_, kind)| *kind == Kind::Value)
     }
 }

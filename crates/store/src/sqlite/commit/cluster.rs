@@ -96,16 +96,15 @@ impl<'c> Cluster<'c> {
 
 impl Commit<'_> {
     pub(in super::super) fn bond(&mut self, said: Option<Bond>) -> Answer<Option<Bond>> {
-        match said {
-            Some(bond @ Bond::Wanted(_)) => {
-                drop(self.cluster.sql.want_storage.execute([bond.to_number()])?)
-            }
-            Some(bond @ Bond::Made(_)) => {
-                drop(self.cluster.sql.make_storage.execute([bond.to_number()])?)
-            }
-            None => {}
+        let sql = &mut self.cluster.sql;
+        if let Some(bond) = said {
+            let statement = match bond {
+                Bond::Wanted(_) => &mut sql.want_storage,
+                Bond::Made(_) => &mut sql.make_storage,
+            };
+            statement.execute([bond.to_number()])?;
         }
-        let found = self.cluster.sql.storage.query_row([], |row| row.get(0)).optional()?;
+        let found = sql.storage.query_row([], |row| row.get(0)).optional()?;
         Ok(found.map(Bond::of_number))
     }
 
