@@ -62,7 +62,7 @@ enum Command {
     Settings(settings::Options),
     /// Let nothing new start for a while; what runs goes on.
     Maintenance(settings::Maintenance),
-    /// Migrate, check or copy a store while no server uses it.
+    /// Migrate, check, copy, back up, restore or clean a store.
     #[command(subcommand)]
     Store(storage::Command),
     /// Explain an error code.

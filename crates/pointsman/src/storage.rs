@@ -232,6 +232,10 @@ fn failure(act: &str, error: &store::Error) -> Failure {
         store::Error::Damaged { .. } => {
             (problem::STORAGE, "`pointsman explain CLI-010` tells what can be done")
         }
+        store::Error::Foreign { .. } if act == "back up" => (
+            problem::BACKUP,
+            "`--to` is an empty directory, and `--storage` the storage of the store",
+        ),
         _ => (problem::UNUSABLE, "`pointsman explain CLI-004` tells what can be done"),
     };
     Failure::refused(code, format!("cannot {act} the store"), hint).because(error)

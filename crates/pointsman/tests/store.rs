@@ -1,13 +1,19 @@
-//! A store is copied from SQLite to PostgreSQL, and a server goes on there with what waited.
+//! Stores as a whole: a server goes on with what waited after a copy from SQLite to PostgreSQL,
+//! with large values in a storage, and with what a backup has.
 //!
 //! Boundary: the built program and a real PostgreSQL.
-//! Read first: the test at the end.
+//! Read first: the tests.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[path = "cli/server.rs"]
 #[expect(dead_code, reason = "the command line's tests use more of it")]
 mod server;
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Output, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use nix::sys::signal::Signal;
 use server::{Server, pointsman};
@@ -80,4 +86,229 @@ async fn what_waited_on_sqlite_goes_on_on_postgresql() {
     child.kill().unwrap();
     child.wait().unwrap();
     ended.expect("the three instances go on");
+}
+
+/// A server on a directory of its own, or a database, with a storage or without one. Killed when
+/// dropped.
+struct Serving {
+    child: Child,
+    http: String,
+}
+
+impl Serving {
+    fn on(root: &Path, arguments: &[&str]) -> Self {
+        let mut child = pointsman()
+            .current_dir(root)
+            .env("POINTSMAN_STORAGE_THRESHOLD", "1000")
+            .args(["serve", "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"])
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let http = line.split(' ').find(|word| word.starts_with("http://"));
+        Self { child, http: http.unwrap_or_else(|| panic!("{line}")).to_owned() }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Output {
+        pointsman().env("POINTSMAN_SERVER", &self.http).args(arguments).output().unwrap()
+    }
+
+    fn start(&self, number: u64) -> bool {
+        // Longer than the threshold, and no two alike.
+        let text = format!("{number} ").repeat(2_000);
+        let variables = format!("{{\"number\": {number}, \"text\": \"{text}\"}}");
+        self.command(&["instance", "start", "later", "--variables", &variables]).status.success()
+    }
+
+    fn count(&self, state: &str) -> usize {
+        let list = ["instance", "list", "--state", state, "--limit", "1000", "--output", "json"];
+        let output = self.command(&list);
+        let listed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        listed["items"].as_array().unwrap().len()
+    }
+
+    /// Waits until nothing is active; how many are completed then.
+    fn complete(&self) -> usize {
+        for _ in 0..1_200 {
+            if self.count("active") == 0 {
+                return self.count("completed");
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        panic!("instances stay active");
+    }
+
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+fn make_package(root: &Path) {
+    let package = root.join("later");
+    std::fs::create_dir_all(package.join("processes")).unwrap();
+    let manifest = "name = \"later\"\nversion = \"1.0.0\"\ndescription = \"Waits\"\n";
+    std::fs::write(package.join("package.toml"), manifest).unwrap();
+    std::fs::write(package.join("processes/later.bpmn"), WAITS).unwrap();
+}
+
+/// What the storage of a directory below `root` is called.
+fn storage(root: &Path, name: &str) -> String {
+    std::fs::create_dir_all(root.join(name)).unwrap();
+    format!("file://{}", root.join(name).display())
+}
+
+fn said(root: &Path, arguments: &[&str]) -> String {
+    let output = pointsman().current_dir(root).args(arguments).output().unwrap();
+    server::exact(&output).replace(&root.display().to_string(), "DIR")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_backup_under_load_has_goes_on_elsewhere() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    make_package(root);
+    let url = storage(root, "storage");
+    let with = ["--data", "data", "--storage", &url];
+    let server = Serving::on(root, &with);
+    let deployed = server.command(&["deploy", root.join("later").to_str().unwrap()]);
+    assert!(deployed.status.success(), "{}", server::exact(&deployed));
+    for number in 0..4 {
+        assert!(server.start(number));
+    }
+    assert!(files(&root.join("storage/objects")).len() >= 4, "payloads are objects");
+    let (started, is_over) = (AtomicU64::new(4), AtomicBool::new(false));
+    let saved = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                assert!(server.start(started.fetch_add(1, Ordering::Relaxed)));
+            }
+        });
+        let all = [&["store", "backup"][..], &with, &["--to", "saved", "--output", "json"]];
+        let saved = ok(&all.concat(), root);
+        is_over.store(true, Ordering::Relaxed);
+        saved
+    });
+    let saved: serde_json::Value = serde_json::from_str(&saved).unwrap();
+    let has = usize::try_from(saved["tables"]["instances"].as_u64().unwrap()).unwrap();
+    assert!(has >= 4 && saved["objects"].as_u64().unwrap() >= 4, "{saved}");
+    // Killed in the middle, it goes on with everything that was started.
+    server.kill();
+    let server = Serving::on(root, &with);
+    assert_eq!(server.complete() as u64, started.load(Ordering::Relaxed));
+    let count = [&["store", "clean"][..], &with, &["--dry-run"]].concat();
+    let counted = ok(&count, root);
+    assert!(counted.starts_with("0 objects with 0 bytes could be removed"), "{counted}");
+    server.kill();
+
+    // With another storage, and without one.
+    let other = storage(root, "other");
+    let second = ["--data", "second", "--storage", &other];
+    for (place, objects) in [(&second[..], true), (&second[..1], false)] {
+        let place = if objects { place.to_vec() } else { vec!["--data", "third"] };
+        let restore = [&["store", "restore", "--from", "saved"][..], &place].concat();
+        let restored = ok(&restore, root);
+        assert!(restored.contains("were brought back and checked"), "{restored}");
+        let server = Serving::on(root, &place);
+        assert_eq!(server.complete(), has);
+        server.kill();
+        let again = said(root, &restore);
+        assert!(again.contains("error[CLI-011]") && again.contains("is not empty"), "{again}");
+    }
+    if let Some(postgres) = Postgres::own("what_a_backup_under_load_has_goes_on_elsewhere") {
+        let database = postgres.schema().await;
+        let fourth = storage(root, "fourth");
+        let place = ["--database", &database, "--storage", &fourth];
+        ok(&[&["store", "restore", "--from", "saved"][..], &place].concat(), root);
+        let server = Serving::on(root, &[&place[..], &["--data", "fifth"]].concat());
+        assert_eq!(server.complete(), has);
+        ok(&[&["store", "backup", "--to", "once-more"][..], &place].concat(), root);
+    }
+}
+
+#[test]
+fn a_storage_that_does_not_fit_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    let url = storage(root, "storage");
+    let serve = ["serve", "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--data", "data"];
+    let refused = |storage: &str| {
+        let arguments = [&serve[..], &["--storage", storage]].concat();
+        said(root, if storage.is_empty() { &serve } else { &arguments })
+    };
+    let absent = format!("file://{}/absent", root.display());
+    expect_test::expect![[r#"
+        ! error[CLI-010]: the storage of large values cannot be used
+        !   caused by: cannot open `file://DIR/absent`
+        !   caused by: there is no such directory: make it, or mount it
+        ! hint: see `storage.url`; `pointsman explain CLI-010` tells what can be done
+        exit 1
+    "#]]
+    .assert_eq(&refused(&absent));
+    Serving::on(root, &["--data", "data", "--storage", &url]).kill();
+    expect_test::expect![[r#"
+        ! error[CLI-010]: the storage of large values cannot be used
+        !   caused by: the database has large values in a storage, and none is configured
+        ! hint: see `storage.url`; `pointsman explain CLI-010` tells what can be done
+        exit 1
+    "#]]
+    .assert_eq(&refused(""));
+    expect_test::expect![[r#"
+        ! error[CLI-010]: the storage of large values cannot be used
+        !   caused by: `file://DIR/empty` is not the storage of this database: it has nothing of any database
+        ! hint: see `storage.url`; `pointsman explain CLI-010` tells what can be done
+        exit 1
+    "#]]
+    .assert_eq(&refused(&storage(root, "empty")));
+    expect_test::expect![[r#"
+        ! error[CLI-002]: `storage.url` is `/srv`, which is no address of a storage
+        !   at: flag `--storage-url`
+        ! hint: use `file:///DIRECTORY` or `s3://BUCKET/PREFIX`
+        exit 2
+    "#]]
+    .assert_eq(&refused("/srv"));
+    // Backups that are none, or cannot be made.
+    std::fs::create_dir(root.join("nothing")).unwrap();
+    expect_test::expect![[r#"
+        ! error[CLI-011]: cannot restore the store
+        !   caused by: `nothing` is not a usable store: it is no backup, or one that was not finished: no `backup.txt`
+        ! hint: a backup goes into an empty store, with an empty storage if there is one
+        exit 1
+    "#]]
+    .assert_eq(&said(root, &["store", "restore", "--from", "nothing", "--data", "new"]));
+    let backup = ["store", "backup", "--data", "data", "--storage", &url, "--to", "saved"];
+    assert!(said(root, &backup).ends_with("exit 0\n"));
+    expect_test::expect![[r#"
+        ! error[CLI-011]: cannot back up the store
+        !   caused by: `saved` is not a usable store: it is not empty
+        ! hint: `--to` is an empty directory, and `--storage` the storage of the store
+        exit 1
+    "#]]
+    .assert_eq(&said(root, &backup));
+    std::fs::write(root.join("saved/pointsman.db"), "damaged").unwrap();
+    expect_test::expect![[r#"
+        ! error[CLI-011]: cannot restore the store
+        !   caused by: the backup in `saved` cannot be used: `pointsman.db` is damaged or not there
+        ! hint: take another backup; nothing was brought back
+        exit 1
+    "#]]
+    .assert_eq(&said(root, &["store", "restore", "--from", "saved", "--data", "new"]));
+    assert!(said(root, &["store", "clean", "--data", "data"]).contains("there is no storage"));
 }

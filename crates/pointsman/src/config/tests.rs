@@ -218,3 +218,36 @@ fn the_reference_is_a_valid_file_and_the_committed_one() {
     Config::load(Some(&file.0), &Given::default()).unwrap();
     expect_file!["../../../../docs/src/configuration.toml"].assert_eq(&text);
 }
+
+#[test]
+fn a_storage_is_read_and_its_keys_are_only_referred_to() {
+    let storage = |text: &str| {
+        let file = Written::new("storage", text);
+        let given = given(&[("KEY", "key-word"), ("AWS_REGION", "eu-1")], &[]);
+        Config::load(Some(&file.0), &given).unwrap().storage
+    };
+    assert!(storage("").is_none());
+    assert!(storage("[storage]\nthreshold = 1000").is_none());
+    let found = storage(
+        "[storage]\nurl = 's3://bucket/p'\nthreshold = 1_000\nendpoint = 'http://127.0.0.1:1'\n\
+         access-key = 'env:KEY'\nsecret-key = 'env:KEY'",
+    );
+    let found = found.unwrap();
+    assert_eq!(found.threshold, 1_000);
+    assert!(!format!("{found:?}").contains("key-word"));
+    let options = found.options().unwrap();
+    assert_eq!(options.endpoint.as_deref(), Some("http://127.0.0.1:1"));
+    assert!(options.environment.contains(&("AWS_ACCESS_KEY_ID".into(), "key-word".into())));
+    assert!(options.environment.contains(&("AWS_REGION".into(), "eu-1".into())));
+    expect![[r#"
+        error[CLI-002]: `storage.secret-key` is no reference
+        hint: use `env:NAME` or `file:PATH`"#]]
+    .assert_eq(&refused("[storage]\nsecret-key = 'something-secret'"));
+    expect![[r#"
+        error[CLI-002]: `storage.url` is `gs://bucket`, which is no address of a storage
+          at: file `FILE`
+        hint: use `file:///DIRECTORY` or `s3://BUCKET/PREFIX`"#]]
+    .assert_eq(&refused("[storage]\nurl = 'gs://bucket'"));
+    assert!(refused("[storage]\nthreshold = 10").contains("is no number from 64"));
+    assert!(refused("[storage]\nurk = 'x'").contains("did you mean `storage.url`"));
+}
