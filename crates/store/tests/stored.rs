@@ -150,6 +150,7 @@ async fn a_damaged_or_missing_object_is_named() {
         (b"", "0 bytes instead of 15"),
     ] {
         std::fs::write(object, damage).unwrap();
+        // BLO-2
         let error = load(&*fresh, 1).await.unwrap_err();
         let Error::Damaged { object: named, .. } = &error else { panic!("{error:?}") };
         assert!(object.ends_with(named), "{error}");
@@ -256,7 +257,7 @@ async fn a_store_and_a_storage_belong_together() {
     assert!(both.0.is_ok() && both.1.is_ok(), "{both:?}");
     assert!(matches!(store.bond(None).await.unwrap(), Some(Bond::Made(_))));
     bind(&store, Some(&storage)).await.unwrap();
-    // BND-1: without it, with an empty one, with that of another database.
+    // BON-1: without it, with an empty one, with that of another database.
     assert!(matches!(bind(&store, None).await, Err(Unbound::Missing)));
     let error = bind(&store, Some(&empty)).await.unwrap_err().to_string();
     assert!(error.contains("nothing of any database"), "{error}");

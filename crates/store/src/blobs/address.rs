@@ -75,6 +75,7 @@ impl Options {
                     });
                 }
                 let objects = LocalFileSystem::new_with_prefix(&directory).map_err(failed)?;
+                // BLO-1: by itself it leaves flushing to the system.
                 Ok(Arc::new(objects.with_fsync(true)))
             }
             Place::Bucket { bucket, prefix } => {

@@ -3,7 +3,7 @@
 //! Boundary: decides before anything else is done with either. A directory on which nothing is
 //! mounted, or the storage of another database, is found out here and not by the first value that
 //! is missing.
-//! Invariants: BND-1 no row refers to a storage before both know each other's number.
+//! Invariants: BON-1 no row refers to a storage before both know each other's number.
 //! Read first: [`bind`].   Tests: `tests/stored.rs`
 
 use crate::blobs::{self, Blobs};
@@ -63,7 +63,7 @@ pub async fn bind(store: &dyn Cluster, storage: Option<&Blobs>) -> Result<(), Un
             }
         }
     };
-    // BND-1: several servers may be here at the same time.
+    // BON-1: several servers may be here at the same time.
     if blobs.claim(wanted).await? != wanted {
         return Err(other("it belongs to another database"));
     }
