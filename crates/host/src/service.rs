@@ -9,6 +9,7 @@
 mod command;
 mod definition;
 mod http;
+mod printed;
 mod scope;
 mod template;
 
@@ -25,6 +26,7 @@ pub use definition::{
     CommandService, HttpService, Output, ServiceDefinition, ServiceKind, Shell, StatusRule,
 };
 pub(crate) use http::check_url;
+pub use printed::{PRINTED_BYTES_MAX, Printed};
 pub use template::{SecretReference, Template};
 
 use crate::package::PackageSource;
@@ -205,6 +207,15 @@ impl Services {
     /// # Errors
     /// A [`Failure`] that says whether trying again may help.
     pub async fn invoke(&self, call: Call) -> Result<Value, Failure> {
+        self.invoke_with(call, &Printed::default()).await
+    }
+
+    /// As [`Services::invoke`]; what the service prints besides its result goes to `printed`, also
+    /// if the call is dropped.
+    ///
+    /// # Errors
+    /// A [`Failure`] that says whether trying again may help.
+    pub async fn invoke_with(&self, call: Call, printed: &Printed) -> Result<Value, Failure> {
         if let Some(answer) = self.stand_in(&call) {
             return answer;
         }
@@ -215,19 +226,20 @@ impl Services {
             return Err(Failure::Permanent { message });
         };
         let deadline = format!("`{}` did not answer within the call's deadline", call.service);
-        within(call.deadline_ms, &deadline, self.run(loaded, runnable, &call)).await
+        within(call.deadline_ms, &deadline, self.run(loaded, runnable, (&call, printed))).await
     }
 
     async fn run(
         &self,
         loaded: &Loaded,
         runnable: &Runnable,
-        call: &Call,
+        (call, printed): (&Call, &Printed),
     ) -> Result<Value, Failure> {
         let definition = &runnable.definition;
         let _permit = permit(&runnable.permits).await?;
         let work = Work {
             call,
+            printed,
             definition,
             directory: loaded.directory.as_deref(),
             scope: RequestScope {
@@ -275,6 +287,7 @@ impl Services {
 /// One call on its way through a service kind.
 struct Work<'w> {
     call: &'w Call,
+    printed: &'w Printed,
     definition: &'w ServiceDefinition,
     directory: Option<&'w std::path::Path>,
     scope: RequestScope<'w>,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use feel::Value;
 use host::package::PackageSource;
-use host::service::{Activation, Call, Failure, Options, Services};
+use host::service::{Activation, Call, Failure, Options, PRINTED_BYTES_MAX, Printed, Services};
 
 /// A package with services, loaded.
 struct Bench {
@@ -47,7 +47,14 @@ impl Bench {
     }
 
     async fn call(&self, service: &str, input: &str) -> Result<String, Failure> {
-        self.call_within(service, input, 20_000).await
+        self.call_within(service, input, 20_000, &Printed::default()).await
+    }
+
+    /// How the call ended, and what was printed besides.
+    async fn printed(&self, service: &str, deadline_ms: u64) -> (bool, Option<(String, u64)>) {
+        let printed = Printed::default();
+        let result = self.call_within(service, "{}", deadline_ms, &printed).await;
+        (result.is_ok(), printed.take())
     }
 
     async fn call_within(
@@ -55,6 +62,7 @@ impl Bench {
         service: &str,
         input: &str,
         deadline_ms: u64,
+        printed: &Printed,
     ) -> Result<String, Failure> {
         let call = Call {
             package: "p".to_owned(),
@@ -65,7 +73,7 @@ impl Bench {
             now_ms: 0,
             attempt: 1,
         };
-        self.services.invoke(call).await.map(|value| json(&value))
+        self.services.invoke_with(call, printed).await.map(|value| json(&value))
     }
 
     fn path(&self) -> &Path {
@@ -286,7 +294,7 @@ async fn the_callers_deadline_counts_too() {
         "[services.slow]\nkind = \"command\"\nprogram = \"sleep\"\nargs = [\"1000\"]\n",
         &[],
     );
-    let failure = message(bench.call_within("slow", "{}", 50).await);
+    let failure = message(bench.call_within("slow", "{}", 50, &Printed::default()).await);
     assert_eq!(failure, "transient: `slow` did not answer within the call's deadline");
 }
 
@@ -353,4 +361,34 @@ async fn a_removed_package_has_no_services() {
     bench.services.remove("p");
     assert!(!bench.services.knows("p", "t"));
     assert!(message(bench.call("t", "{}").await).starts_with("permanent"));
+}
+
+#[tokio::test]
+async fn what_a_program_prints_besides_its_result_is_kept() {
+    let service = |name: &str, script: &str| {
+        format!(
+            "[services.{name}]\nkind = \"command\"\nprogram = \"/bin/sh\"\nargs = [\"-c\", \"{script}\"]\n"
+        )
+    };
+    let services = [
+        service("quiet", "echo 1"),
+        service("speaks", "echo first >&2; echo 1; echo second >&2"),
+        service("fails", "echo why >&2; echo half; exit 3"),
+        service("floods", "seq 1 20000 >&2; echo 1"),
+        service("hangs", "echo here >&2; sleep 60"),
+    ];
+    let bench = Bench::new(&services.concat(), &[]);
+    assert_eq!(bench.printed("quiet", 20_000).await, (true, None));
+    let said = Some(("first\nsecond\n".to_owned(), 0));
+    assert_eq!(bench.printed("speaks", 20_000).await, (true, said));
+    let said = Some(("why\nhalf\n".to_owned(), 0));
+    assert_eq!(bench.printed("fails", 20_000).await, (false, said));
+    // What was cut off in the middle has printed too.
+    let said = Some(("here\n".to_owned(), 0));
+    assert_eq!(bench.printed("hangs", 2_000).await, (false, said));
+    let (_, printed) = bench.printed("floods", 20_000).await;
+    let (text, lost) = printed.expect("its end");
+    let all: usize = (1..=20_000_u32).map(|number| number.to_string().len() + 1).sum();
+    assert_eq!((text.len(), lost), (PRINTED_BYTES_MAX, (all - PRINTED_BYTES_MAX) as u64));
+    assert!(text.ends_with("19999\n20000\n"));
 }

@@ -421,6 +421,20 @@ impl Node {
         Ok(records)
     }
 
+    /// The audit log of an instance with what its services printed, in order.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn log(&self, key: InstanceKey) -> Result<Vec<audit::Entry>, Error> {
+        let mut entries = Vec::new();
+        for row in self.inner.store.audit(key).await? {
+            audit::read_all(&row.records, &mut entries).map_err(|error| Error::Internal {
+                detail: format!("an audit record cannot be read: {error}"),
+            })?;
+        }
+        Ok(entries)
+    }
+
     /// Open incidents.
     ///
     /// # Errors

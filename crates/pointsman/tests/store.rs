@@ -312,3 +312,46 @@ fn a_storage_that_does_not_fit_is_refused() {
     .assert_eq(&said(root, &["store", "restore", "--from", "saved", "--data", "new"]));
     assert!(said(root, &["store", "clean", "--data", "data"]).contains("there is no storage"));
 }
+
+const PRINTS: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+<bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL"
+  xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" id="d" targetNamespace="t">
+<bpmn:process id="prints" isExecutable="true">
+<bpmn:startEvent id="s"/><bpmn:sequenceFlow id="f1" sourceRef="s" targetRef="work"/>
+<bpmn:serviceTask id="work"><bpmn:extensionElements>
+<zeebe:taskDefinition type="service:speaks"/></bpmn:extensionElements></bpmn:serviceTask>
+<bpmn:sequenceFlow id="f2" sourceRef="work" targetRef="e"/><bpmn:endEvent id="e"/>
+</bpmn:process></bpmn:definitions>"#;
+
+#[test]
+fn what_a_step_prints_is_in_its_log_and_in_the_storage() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    let package = root.join("prints");
+    std::fs::create_dir_all(package.join("processes")).unwrap();
+    let manifest = "name = \"prints\"\nversion = \"1.0.0\"\ndescription = \"Prints\"\n\
+        [services.speaks]\nkind = \"command\"\nprogram = \"/bin/sh\"\n\
+        args = [\"-c\", \"seq 1 1000 >&2; echo 1\"]\n";
+    std::fs::write(package.join("package.toml"), manifest).unwrap();
+    std::fs::write(package.join("processes/prints.bpmn"), PRINTS).unwrap();
+    let url = storage(root, "storage");
+    let server = Serving::on(root, &["--data", "data", "--storage", &url]);
+    let deployed = server.command(&["deploy", package.to_str().unwrap()]);
+    assert!(deployed.status.success(), "{}", server::exact(&deployed));
+    assert!(server.command(&["instance", "start", "prints"]).status.success());
+    assert_eq!(server.complete(), 1);
+    let list = server.command(&["instance", "list", "--output", "json"]);
+    let listed: serde_json::Value = serde_json::from_slice(&list.stdout).unwrap();
+    let key = listed["items"][0]["key"].as_str().unwrap();
+    let log = String::from_utf8(server.command(&["instance", "log", key]).stdout).unwrap();
+    let printed: Vec<&str> = log.lines().filter(|line| line.contains(" printed | ")).collect();
+    assert_eq!(printed.len(), 1_000, "{log}");
+    assert!(printed[0].ends_with(" printed | 1") && printed[999].ends_with(" printed | 1000"));
+    // Longer than the threshold: an object.
+    let objects = files(&root.join("storage/objects"));
+    let has = |path: &PathBuf| {
+        let content = std::fs::read(path).unwrap();
+        content.windows(9).any(|part| part == b"998\n999\n1")
+    };
+    assert!(objects.iter().any(has), "{objects:?}");
+}

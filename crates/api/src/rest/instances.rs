@@ -14,6 +14,7 @@ use engine::ids::{IncidentKey, InstanceKey, StepKey};
 use engine::render::{Keys, Log, Names};
 use feel::Value;
 use http::{StatusCode, Uri};
+use node::audit::{Entry, Output};
 use node::{Created, InstanceQuery};
 use store::InstanceState;
 
@@ -113,7 +114,14 @@ pub(super) async fn log(
     let missing = || node::Error::NotFound { kind: "process", name: row.process.to_string() };
     let program = &catalog.definitions.get(&row.definition).ok_or_else(missing)?.program;
     let (mut log, mut lines) = (Log::default(), String::new());
-    for record in face.node.audit(row.key).await? {
+    for entry in face.node.log(row.key).await? {
+        let record = match entry {
+            Entry::Event(record) => record,
+            Entry::Output { at_ms, output } => {
+                print_output(at_ms, &output, &mut lines);
+                continue;
+            }
+        };
         if let Some(line) = log.event(&record.event, program, &Keys) {
             lines.push_str(&Keys.time(record.at_ms));
             lines.push(' ');
@@ -122,6 +130,20 @@ pub(super) async fn log(
         }
     }
     Ok(text_answer(StatusCode::OK, "text/plain; charset=utf-8", lines))
+}
+
+/// A line for each line that a service printed.
+fn print_output(at_ms: i64, output: &Output, lines: &mut String) {
+    let head = format!("{} job `{}` printed ", Keys.time(at_ms), output.job);
+    if output.lost > 0 {
+        lines.push_str(&format!("{head}| ({} bytes before this are not kept)\n", output.lost));
+    }
+    for line in output.text.lines() {
+        // What steers a terminal is not passed on.
+        let line: String =
+            line.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+        lines.push_str(&format!("{head}| {line}\n"));
+    }
 }
 
 /// Cancels an instance.

@@ -68,7 +68,7 @@ pub(super) async fn run(
     let group = Group::of(&child);
     let stdin = child.stdin.take();
     let stdout = output::whole(child.stdout.take(), options.output_bytes_max);
-    let stderr = output::tail(child.stderr.take());
+    let stderr = output::tail(child.stderr.take(), work.printed);
     let end = async move {
         let status = child.wait().await;
         // What the program left running would keep its output open.
@@ -77,6 +77,10 @@ pub(super) async fn run(
     };
     let ((), stdout, stderr, status) =
         tokio::try_join!(write(stdin, json.as_bytes()), stdout, stderr, end)?;
+    if !status.success() {
+        // It is no result then.
+        work.printed.append(&stdout);
+    }
     let output = outcome(service, status, (&stdout, &stderr))?;
     let Some(result) = &work.definition.result else { return Ok(output) };
     let scope = ResultScope { request: &work.scope, answer: &[("output", output)] };

@@ -8,6 +8,7 @@ use engine::Command;
 use engine::ids::{InstanceKey, JobKey};
 use engine::instance::Activation;
 use feel::Str;
+use host::package::LoggingLevel;
 
 use crate::catalog::SERVICE_PREFIX;
 use crate::error::Error;
@@ -128,11 +129,18 @@ impl Shard {
     /// A service call has ended.
     pub(super) async fn call_done(&mut self, done: CallDone) -> Result<(), Error> {
         match done {
-            CallDone::Job { instance, command } => {
+            CallDone::Job { instance, command, printed } => {
+                let level = match command {
+                    Command::CompleteJob { .. } => LoggingLevel::All,
+                    _ => LoggingLevel::Errors,
+                };
                 self.dispatcher.services_running =
                     self.dispatcher.services_running.saturating_sub(1);
                 // A job that was withdrawn in the meantime needs no answer.
-                let _gone = self.tell(instance, command).await?;
+                let gone = self.tell(instance, command).await?;
+                if let (Some(output), true) = (printed, gone.is_ok()) {
+                    self.note_output(instance, level, &output);
+                }
                 self.settle().await?;
             }
             CallDone::Trigger { entry, row, failure } => self.conclude_call(entry, row, failure),

@@ -12,9 +12,10 @@ use engine::ids::{EntryKey, InstanceKey};
 use engine::instance::Activation;
 use engine::value::to_context;
 use feel::{Context, Value};
-use host::service::{Call, Failure, Services};
+use host::service::{Call, Failure, Printed, Services};
 use store::EntryRow;
 
+use crate::audit::Output;
 use crate::catalog::{SERVICE_PREFIX, Target};
 use crate::error::Error;
 use crate::packages::service_reference;
@@ -32,7 +33,7 @@ const BACK_OFF_MAX_MS: i64 = 600_000;
 
 /// A call has ended.
 pub(crate) enum CallDone {
-    Job { instance: InstanceKey, command: Command },
+    Job { instance: InstanceKey, command: Command, printed: Option<Output> },
     Trigger { entry: EntryKey, row: EntryRow, failure: Option<String> },
 }
 
@@ -49,8 +50,11 @@ impl Shard {
         let services = self.services.clone();
         self.calls.spawn(async move {
             let instance = activation.instance;
-            let result = services.invoke(call).await;
-            CallDone::Job { instance, command: answer(&activation, result) }
+            let printed = Printed::default();
+            let result = services.invoke_with(call, &printed).await;
+            let output = |(text, lost)| Output { job: activation.job, lost, text };
+            let printed = printed.take().map(output);
+            CallDone::Job { instance, command: answer(&activation, result), printed }
         });
     }
 

@@ -10,9 +10,10 @@ use engine::ids::{Address, Block, InstanceKey};
 use engine::instance::{Activation, Decision, Instance, decide, start};
 use engine::transition::{Run, replay};
 use engine::{Command, Effect, Event, Rejection, Start};
+use host::package::LoggingLevel;
 use store::JobChange;
 
-use crate::audit;
+use crate::audit::{self, Output};
 use crate::catalog::Definition;
 use crate::error::Error;
 use crate::input::Input;
@@ -229,6 +230,15 @@ impl Shard {
                 timed = true;
             }
             audit::append(event, &mut hot.audit);
+        }
+    }
+
+    /// Notes what a service printed, beside the events that its end brought about.
+    pub(super) fn note_output(&mut self, key: InstanceKey, level: LoggingLevel, output: &Output) {
+        let Some(hot) = self.cache.get_mut(key) else { return };
+        if hot.dirty && hot.definition.logging().level >= level {
+            audit::append_time(self.now_ms, &mut hot.audit);
+            audit::append_output(output, &mut hot.audit);
         }
     }
 

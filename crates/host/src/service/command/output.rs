@@ -5,7 +5,7 @@
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::service::{Failure, permanent, transient};
+use crate::service::{Failure, Printed, permanent, transient};
 
 const TAIL_BYTES_MAX: usize = 4096;
 const TAIL_LINES_MAX: usize = 10;
@@ -25,8 +25,11 @@ pub(super) async fn whole(
     Ok(bytes)
 }
 
-/// The last lines, in one line of text.
-pub(super) async fn tail(stream: Option<impl AsyncRead + Unpin>) -> Result<String, Failure> {
+/// The last lines, in one line of text; everything goes to `printed`.
+pub(super) async fn tail(
+    stream: Option<impl AsyncRead + Unpin>,
+    printed: &Printed,
+) -> Result<String, Failure> {
     let mut kept = Vec::new();
     let Some(mut stream) = stream else { return Ok(String::new()) };
     let mut chunk = [0; 4096];
@@ -35,6 +38,7 @@ pub(super) async fn tail(stream: Option<impl AsyncRead + Unpin>) -> Result<Strin
         if read == 0 {
             break;
         }
+        printed.append(&chunk[..read]);
         kept.extend_from_slice(&chunk[..read]);
         let surplus = kept.len().saturating_sub(TAIL_BYTES_MAX);
         kept.drain(..surplus);
