@@ -1,7 +1,8 @@
 //! The audit log: which events are kept at which level (R38), and how a batch of them is written.
 //!
 //! Boundary: a record batch is a sequence of CBOR items: an integer sets the time, a map is what a
-//! service printed, everything else is one event. Reading it back is here too, so that both sides agree.
+//! service printed, everything else is one event. Reading it back is here too, so that both sides
+//! agree.
 //! Read first: [`is_kept`], then [`append`] and [`read`].
 
 use engine::Event;

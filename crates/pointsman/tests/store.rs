@@ -243,6 +243,30 @@ async fn what_a_backup_under_load_has_goes_on_elsewhere() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_share_a_storage_and_take_over_what_is_in_it() {
+    let name = "servers_share_a_storage_and_take_over_what_is_in_it";
+    let Some(postgres) = Postgres::own(name) else { return };
+    let database = postgres.schema().await;
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    make_package(root);
+    let url = storage(root, "storage");
+    let shared = ["--database", &database, "--storage", &url];
+    let one = Serving::on(root, &[&shared[..], &["--data", "one", "--name", "one"]].concat());
+    let two = Serving::on(root, &[&shared[..], &["--data", "two", "--name", "two"]].concat());
+    let deployed = one.command(&["deploy", root.join("later").to_str().unwrap()]);
+    assert!(deployed.status.success(), "{}", server::exact(&deployed));
+    for number in 0..6 {
+        assert!(one.start(number) && two.start(100 + number));
+    }
+    assert!(files(&root.join("storage/objects")).len() >= 12);
+    one.kill();
+    assert_eq!(two.complete(), 12);
+    let clean = [&["store", "clean"][..], &shared, &["--dry-run"]].concat();
+    assert!(ok(&clean, root).contains("are in use"));
+}
+
 #[test]
 fn a_storage_that_does_not_fit_is_refused() {
     let directory = tempfile::tempdir().unwrap();

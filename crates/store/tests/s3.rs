@@ -1,6 +1,6 @@
 //! A store with a storage behind the S3 protocol: another program's server, moto of PyPI.
 //!
-//! Boundary: needs a Python with tests/requirements-s3.txt, which scripts/dependencies.sh makes;
+//! Boundary: needs a Python with tests/requirements.txt, which scripts/dependencies.sh makes;
 //! where there is none the test prints its name and does nothing.
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at any error")]
@@ -23,9 +23,11 @@ use store::{AggregateChange, Error, Store as _};
 /// A Python that has moto, or none on this machine.
 fn python() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let named = std::env::var_os("POINTSMAN_TEST_S3_PYTHON").map(PathBuf::from);
-    let made = root.join("target/venv-s3/bin/python");
-    named.or_else(|| made.exists().then_some(made))
+    let named = std::env::var_os("POINTSMAN_TEST_PYTHON").map(PathBuf::from);
+    let made = root.join("target/venv/bin/python");
+    let python = named.or_else(|| made.exists().then_some(made))?;
+    let asked = Command::new(&python).args(["-B", "-c", "import moto.server"]).output().ok()?;
+    asked.status.success().then_some(python)
 }
 
 /// A server on a free port. Killed when dropped.
