@@ -286,10 +286,10 @@ impl Life {
     /// Shows everybody here who is there.
     fn show(&self, pulse: &Pulse) {
         let before = self.pulse.as_ref().map(|pulse| &pulse.members[..]).unwrap_or_default();
-        for gone in
-            before.iter().filter(|known| !pulse.members.iter().any(|it| it.key == known.key))
-        {
-            tracing::info!(member = %gone.key, name = &*gone.about.name, "left, or its lease ran out");
+        let is_gone = |known: &&store::Member| pulse.members.iter().all(|it| it.key != known.key);
+        for gone in before.iter().filter(is_gone) {
+            let name = &*gone.about.name;
+            tracing::info!(member = %gone.key, name, "left, or its lease ran out");
         }
         let members: BTreeMap<_, _> =
             pulse.members.iter().map(|member| (member.key, Arc::new(member.clone()))).collect();
