@@ -16,6 +16,7 @@ mod post;
 pub(crate) mod routes;
 pub(crate) mod serve;
 pub mod settings;
+pub(crate) mod slots;
 pub(crate) mod wire;
 
 use std::future::Future;

@@ -45,7 +45,7 @@ mod tokens;
 
 pub use documents::Publication;
 use route::shard_of;
-pub use servers::{Here, ServerView, Told};
+pub use servers::{Here, ServerView, ShardView, Told};
 pub use settings::{Seed, SettingView};
 
 /// What a server is opened with.
@@ -129,7 +129,8 @@ impl Node {
             packages_dir: options.settings.packages_dir.clone(),
             server: options.settings.server.clone(),
         });
-        let (post, carrying) = Post::new(routes.clone(), transport.clone());
+        let (wakes, waking) = mpsc::channel(WAKES_MAX);
+        let (post, carrying) = Post::new(routes.clone(), transport.clone(), wakes.clone());
         let around = Surroundings {
             store: store.clone(),
             clock: options.clock.clone(),
@@ -142,7 +143,6 @@ impl Node {
             shared: Arc::new(Shared::new(options.settings, &options.cluster)),
         };
         let hosts = options.cluster.about.hosts.clone();
-        let (wakes, waking) = mpsc::channel(WAKES_MAX);
         let membership = Membership {
             me: Me { name: options.name.clone(), build: env!("CARGO_PKG_VERSION") },
             options: options.cluster,

@@ -27,7 +27,7 @@ pub use catalog::{
 pub use clock::{Clock, Dial};
 pub use error::{CODES, Error, Retry};
 pub use handle::{
-    Here, InstanceQuery, Node, Options, Publication, Seed, ServerView, SettingView, Told,
+    Here, InstanceQuery, Node, Options, Publication, Seed, ServerView, SettingView, ShardView, Told,
 };
 pub use input::{Accepted, Created, Ended, Grant, JobFailure, MissedStart, NewMessage, Which};
 pub use logical::LogicalServer;

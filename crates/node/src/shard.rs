@@ -23,12 +23,14 @@ mod landing;
 mod locks;
 mod maintenance;
 mod messages;
+mod moves;
 mod requests;
 mod restore;
 mod run;
 mod seal;
 pub(crate) mod services;
 mod settings;
+mod slots;
 mod turn;
 mod wakes;
 
@@ -58,7 +60,9 @@ use batch::Batch;
 use cache::Cache;
 use dispatch::Dispatcher;
 use entries::EntryQueue;
+use moves::Giving;
 use services::CallDone;
+use slots::Slots;
 use wakes::Wakes;
 
 pub(crate) use keeper::{Ended as ShardEnded, Order as ShardOrder, Surroundings, keep};
@@ -205,6 +209,14 @@ pub(crate) struct Shard {
     starts_nothing: bool,
     /// When the inbox is looked into even if nobody says that there is something.
     inbox_ms: i64,
+    /// Letters that wait for a slot, as of the last look.
+    letters_held: usize,
+    /// Which slots are here.
+    slots: Slots,
+    /// What is known of slots that this shard gives away.
+    giving: Giving,
+    /// When it is looked whether there are some.
+    give_ms: i64,
 }
 
 impl Shard {

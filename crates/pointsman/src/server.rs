@@ -30,6 +30,12 @@ enum Act {
     Serve(Named),
     /// Let a server own nothing until it is told to serve.
     Standby(Named),
+    /// List the shards with their owners and slots, or change their number while servers work.
+    Shards {
+        /// How many there are to be, from 1 to 256.
+        #[arg(long, value_name = "N")]
+        set: Option<u16>,
+    },
     /// End the lease of a dead or hung server, so that others take over at once.
     Remove(Named),
 }
@@ -50,6 +56,7 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<(), Failure> {
             let data = options.remote.talk(async |client| client.get("/api/servers").await)?;
             return output::show(format, &data, || table(&data));
         }
+        Act::Shards { set } => return shards(&options.remote, *set, format),
         Act::Drain(named) => (named, Method::POST, "/drain", "is drained"),
         Act::Serve(named) => (named, Method::POST, "/serve", "serves"),
         Act::Standby(named) => (named, Method::POST, "/standby", "stands by"),
@@ -59,6 +66,31 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<(), Failure> {
     let path = format!("/api/servers/{}{act}", segment(name));
     options.remote.talk(async |client| client.send(method, &path, Body::None).await)?;
     output::show(format, &json!({"server": name}), || format!("server `{name}` {done}"))
+}
+
+fn shards(remote: &Remote, set: Option<u16>, format: Format) -> Result<(), Failure> {
+    let path = "/api/shards";
+    let data = remote.talk(async |client| match set {
+        None => client.get(path).await,
+        Some(number) => {
+            client.send(Method::PUT, path, Body::Json(json!({ "number": number }))).await?.json()
+        }
+    })?;
+    output::show(format, &data, || shard_table(&data))
+}
+
+fn shard_table(data: &Value) -> String {
+    let rows = output::items(data).iter().map(|shard| {
+        let state = match (shard["wanted"] == true, shard["used"] == true) {
+            (true, _) => "",
+            (false, true) => "until its instances end",
+            (false, false) => "not needed",
+        };
+        let [number, owner, epoch, slots] =
+            ["shard", "owner", "epoch", "slots"].map(|name| text(shard, name));
+        [number, owner, epoch, slots, state.to_owned()]
+    });
+    output::table(["shard", "owner", "epoch", "slots", ""], rows.collect())
 }
 
 fn table(data: &Value) -> String {

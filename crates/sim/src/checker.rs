@@ -7,6 +7,7 @@
 
 pub(crate) mod holder;
 mod jobs;
+mod locks;
 mod messages;
 mod outcome;
 mod owner;
@@ -56,6 +57,7 @@ pub(crate) async fn judge(world: &World) -> Vec<Violation> {
     found.extend(twice::check(&end));
     found.extend(jobs::check(&end));
     found.extend(messages::check(&end));
+    found.extend(locks::check(&end));
     found.extend(outcome::check(&world.setup, &end));
     found.extend(versions::check(&*world.store).await);
     found

@@ -5,6 +5,7 @@
 //! Read first: [`ask`], then `client/wish.rs`.
 
 pub(crate) mod founded;
+pub(crate) mod hold;
 pub(crate) mod operator;
 pub(crate) mod wish;
 pub(crate) mod worker;

@@ -41,6 +41,8 @@ pub(crate) enum Fault {
     SetClock(usize, i64),
     /// Another version of the package is deployed.
     Deploy(u32),
+    /// The number of shards is changed.
+    Reshard(u16),
 }
 
 impl fmt::Display for Fault {
@@ -66,9 +68,23 @@ impl fmt::Display for Fault {
             Self::SetClock(server, ms) => {
                 write!(out, "server {server} has its clock set by {ms} ms")
             }
+            Self::Reshard(number) => write!(out, "there are to be {number} shards"),
             Self::Deploy(version) => write!(out, "version {version} is deployed"),
         }
     }
+}
+
+/// Draws when the number of shards is changed, and to what: dice of its own, so that older seeds
+/// stay what they were otherwise.
+#[must_use]
+pub(crate) fn reshardings(seed: u64, (from_ms, to_ms): (u64, u64)) -> Vec<(u64, Fault)> {
+    let dice = Dice::new(seed, "shards");
+    let changes = *dice.pick(&[0, 0, 0, 1, 1, 2, 3]);
+    let change = |_| {
+        let number = *dice.pick(&[1, 2, 3, 4, 6, 9, 13]);
+        (dice.range(from_ms..=to_ms), Fault::Reshard(number))
+    };
+    (0..changes).map(change).collect()
 }
 
 /// Draws what happens between two times, in order.

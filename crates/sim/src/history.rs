@@ -74,6 +74,15 @@ pub(crate) enum Fact {
         /// Milliseconds of simulated time.
         at_ms: u64,
     },
+    /// It was told that it has a lock.
+    Held {
+        /// The lock.
+        lock: String,
+        /// Who.
+        session: String,
+        /// The number of the holder.
+        fence: u64,
+    },
     /// Something was told to somebody that the store does not know of.
     Unfounded {
         /// What, in one sentence.

@@ -50,6 +50,8 @@ log-pipeline = true
 [processes.tell]
 log-pipeline = true
 optimize-locally = false
+[processes.guard]
+log-pipeline = true
 "#;
 
 const SCHEMA: &str =
@@ -64,6 +66,10 @@ const HEAD: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <zeebe:subscription correlationKey="=ref"/></bpmn:extensionElements></bpmn:message>
 <bpmn:message id="open" name="open"/>
 "#;
+
+/// Where a step that takes a lock puts its number.
+const FENCE: &str =
+    "<zeebe:taskHeaders><zeebe:header key=\"fence-variable\" value=\"fence\"/></zeebe:taskHeaders>";
 
 /// Elements of a process, one after the other: what stands between two arrows is an element.
 struct Model(String);
@@ -165,6 +171,18 @@ impl Model {
         self
     }
 
+    /// Takes or gives back the lock that the variable `lock` names.
+    fn lock(mut self, id: &str, act: &str) -> Self {
+        self.0.push_str(&format!(
+            "<bpmn:serviceTask id=\"{id}\"><bpmn:extensionElements><zeebe:taskDefinition \
+             type=\"pointsman:{act}\"/><zeebe:ioMapping><zeebe:input source=\"=lock\" \
+             target=\"name\"/></zeebe:ioMapping>{FENCE}</bpmn:extensionElements>\
+             </bpmn:serviceTask>\n",
+            FENCE = if act == "lock" { FENCE } else { "" }
+        ));
+        self
+    }
+
     fn process(self, id: &str) -> String {
         let Self(elements) = self;
         format!("<bpmn:process id=\"{id}\" isExecutable=\"true\">\n{elements}</bpmn:process>\n")
@@ -204,6 +222,7 @@ fn processes() -> String {
     let wait = Model::new().start().catch_message("m", "go").end("e");
     let join = Model::new().message_start("open").task("ta", "a").end("e");
     let tell = Model::new().start().task("ta", "a").tell("n").end("e");
+    let guard = Model::new().start().lock("l", "lock").task("ta", "a").lock("u", "unlock").end("e");
     [
         line(work, &["s", "ta", "tb", "e"]).process("work"),
         line(calc, &["s", "c", "e"]).process("calc"),
@@ -213,6 +232,7 @@ fn processes() -> String {
         line(wait, &["s", "m", "e"]).process("wait"),
         line(join, &["s", "ta", "e"]).process("join"),
         line(tell, &["s", "ta", "n", "e"]).process("tell"),
+        line(guard, &["s", "l", "ta", "u", "e"]).process("guard"),
     ]
     .concat()
 }

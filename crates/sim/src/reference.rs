@@ -42,7 +42,10 @@ pub(crate) fn expected(
             Fact::Created { reference, .. } => entry(&mut told, reference).created += 1,
             Fact::Accepted { reference, .. } => entry(&mut told, reference).accepted += 1,
             Fact::Published { reference } => entry(&mut told, reference).published += 1,
-            Fact::Got { .. } | Fact::Finished { .. } | Fact::Unfounded { .. } => {}
+            Fact::Got { .. }
+            | Fact::Finished { .. }
+            | Fact::Held { .. }
+            | Fact::Unfounded { .. } => {}
         }
     }
     let mut model = BTreeMap::new();
@@ -82,6 +85,8 @@ fn of_wish(wish: &Wish, told: Told, doubled: u64) -> Vec<(&'static str, Expected
         Wish::Await(_) => vec![("wait", created)],
         Wish::Open(_) => vec![("join", between(told.published))],
         Wish::Late => vec![("late", created)],
+        Wish::Guard(_) => vec![("guard", created)],
+        Wish::Hold(_) => Vec::new(),
         // Two requests, told apart by their process only.
         Wish::Tell => {
             let either =

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::checker::{Violation, holder, judge, quiet};
-use crate::client::operator::attend;
+use crate::client::operator::{attend, reshard};
 use crate::client::wish::{deploy, fulfil};
 use crate::client::worker::work;
 use crate::faults::Fault;
@@ -96,8 +96,14 @@ async fn live(setup: Setup) -> Report {
     let mut clients = JoinSet::new();
     clients.spawn(deploy(world.clone(), 1));
     for (at, fault) in &setup.faults {
-        if let Fault::Deploy(version) = *fault {
-            clients.spawn(later(*at, deploy(world.clone(), version)));
+        match *fault {
+            Fault::Deploy(version) => {
+                clients.spawn(later(*at, deploy(world.clone(), version)));
+            }
+            Fault::Reshard(number) => {
+                clients.spawn(later(*at, reshard(world.clone(), number)));
+            }
+            _ => {}
         }
     }
     for (number, (at, wish)) in setup.wishes.iter().enumerate() {

@@ -4,7 +4,7 @@
 //! Read first: [`Setup`].
 
 use crate::dice::Dice;
-use crate::faults::{Fault, plan};
+use crate::faults::{Fault, plan, reshardings};
 use crate::weather::Climate;
 
 /// When the faults are over at the latest, in milliseconds.
@@ -29,6 +29,10 @@ pub(crate) enum Wish {
     Late,
     /// An instance that tells another one.
     Tell,
+    /// An instance that works under a lock of this number.
+    Guard(u64),
+    /// A lock of this number for a client.
+    Hold(u64),
 }
 
 /// What a world is made of.
@@ -56,6 +60,18 @@ pub(crate) struct Setup {
     pub own_clocks: Vec<usize>,
 }
 
+/// What clients want of locks: dice of its own, so that older seeds stay what they were otherwise.
+fn locks(seed: u64) -> Vec<(u64, Wish)> {
+    let dice = Dice::new(seed, "locks");
+    let number = *dice.pick(&[0, 0, 3, 8]);
+    let wish = |_| {
+        let lock = dice.range(0..=2);
+        let wish = if dice.happens(600) { Wish::Guard(lock) } else { Wish::Hold(lock) };
+        (dice.range(0..=TROUBLE_MAX_MS), wish)
+    };
+    (0..number).map(wish).collect()
+}
+
 impl Setup {
     /// Draws it.
     #[must_use]
@@ -74,7 +90,9 @@ impl Setup {
             client_lost: rough(400, 60),
         };
         let number = *dice.pick(&[0, 1, 2, 4, 6, 9, 14]);
-        let faults = plan(&dice, servers, number, (400, TROUBLE_MAX_MS));
+        let mut faults = plan(&dice, servers, number, (400, TROUBLE_MAX_MS));
+        faults.extend(reshardings(seed, (400, TROUBLE_MAX_MS)));
+        faults.sort_by_key(|(at, _)| *at);
         let wishes = (0..dice.range(4..=24)).map(|_| {
             let wish = match dice.below(10) {
                 0 | 1 => Wish::Order,
@@ -88,6 +106,7 @@ impl Setup {
             };
             (dice.range(0..=TROUBLE_MAX_MS), wish)
         });
+        let wishes = wishes.chain(locks(seed)).collect();
         let own_clocks = if dice.happens(150) { vec![dice.below(servers)] } else { Vec::new() };
         Self {
             seed,
@@ -96,7 +115,7 @@ impl Setup {
             lease_ms: *dice.pick(&[500, 900, 1_500]),
             climate,
             faults,
-            wishes: wishes.collect(),
+            wishes,
             workers: *dice.pick(&[1, 2]),
             mischief: *dice.pick(&[0, 0, 100, 300]),
             own_clocks,

@@ -235,7 +235,7 @@ impl World {
             Fault::StandBy(server) => self.stand(server, &mut places[server], Standing::Standby),
             Fault::Serve(server) => self.stand(server, &mut places[server], Standing::Serving),
             // Clients do that.
-            Fault::Deploy(_) => {}
+            Fault::Deploy(_) | Fault::Reshard(_) => {}
         }
     }
 

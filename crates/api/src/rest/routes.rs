@@ -57,6 +57,8 @@ pub(super) fn table() -> Vec<(&'static str, &'static str, MethodRouter<Face>)> {
         ("post", "/api/servers/{name}/serve", post(servers::serve)),
         ("post", "/api/servers/{name}/standby", post(servers::stand_by)),
         ("delete", "/api/servers/{name}", delete(servers::remove)),
+        ("get", "/api/shards", get(servers::shards)),
+        ("put", "/api/shards", put(servers::set_shards)),
         ("get", "/api/settings", get(settings::list)),
         ("get", "/api/settings/{name}", get(settings::show)),
         ("put", "/api/settings/{name}", put(settings::set)),

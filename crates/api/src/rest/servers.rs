@@ -1,17 +1,18 @@
-//! `/api/servers`: who is there, and what a server is there for.
+//! `/api/servers`: who is there, and what a server is there for; `/api/shards`: who owns what.
 //!
 //! Boundary: translation only; any server passes on what another one is told.
 //! Read first: [`list`], then [`drain`].
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use feel::Value;
 use http::StatusCode;
-use node::{LogicalServer, ServerView, Told};
+use node::{LogicalServer, ServerView, ShardView, Told};
 use store::Standing;
 
-use super::Face;
-use super::json::{self, answer, number, object, time};
+use super::json::{self, Fields, answer, number, object, optional, page, time};
+use super::settings::caller;
+use super::{Face, body};
 use crate::problem::Problem;
 
 /// The name of a standing.
@@ -79,6 +80,37 @@ pub(super) async fn remove(
 ) -> Result<Response, Problem> {
     face.node.remove_server(&name).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// All shards with their owners and slots.
+pub(super) async fn shards(State(face): State<Face>) -> Result<Response, Problem> {
+    let shards = face.node.shards().await?;
+    Ok(answer(StatusCode::OK, &page(shards.iter().map(shard).collect(), None)))
+}
+
+/// Changes the number of shards.
+pub(super) async fn set_shards(
+    State(face): State<Face>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (head, body) = request.into_parts();
+    let body = body::json(&face, &head.headers, body).await?;
+    let wanted = Fields::read(&body, &["number"])?.integer("number")?;
+    // What is no number of shards is refused with what it must be.
+    let wanted = wanted.map_or(0, |wanted| u16::try_from(wanted).unwrap_or(u16::MAX));
+    face.node.set_shards(wanted, &caller(&face, &head.extensions)).await?;
+    shards(State(face)).await
+}
+
+fn shard(shard: &ShardView) -> Value {
+    object([
+        ("shard", number(shard.shard.0)),
+        ("owner", optional(shard.owner.clone(), Value::from)),
+        ("epoch", number(shard.epoch)),
+        ("slots", number(u64::try_from(shard.slots).unwrap_or(0))),
+        ("wanted", Value::from(shard.is_wanted)),
+        ("used", Value::from(shard.is_used)),
+    ])
 }
 
 fn view(server: &ServerView) -> Value {

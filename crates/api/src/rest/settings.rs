@@ -54,7 +54,7 @@ pub(super) async fn unset(
 }
 
 /// Who wants it: the holder of a token, or somebody who reaches this server.
-fn caller(face: &Face, extensions: &Extensions) -> String {
+pub(super) fn caller(face: &Face, extensions: &Extensions) -> String {
     match extensions.get::<Caller>() {
         Some(caller) => caller.0.to_string(),
         None => format!("somebody at server `{}`", face.node.name()),

@@ -84,6 +84,35 @@ async fn servers_are_listed_and_told() {
 }
 
 #[tokio::test]
+async fn the_number_of_shards_is_changed() {
+    let server = Server::start().await;
+    let one = server.get("/api/shards").await.is(200).json();
+    let shard = json!({
+        "shard": 1, "owner": "test", "epoch": 1, "slots": 256, "wanted": true, "used": false
+    });
+    assert_eq!(one["items"], json!([shard]));
+    for wrong in [r#"{"number": 0}"#, r#"{"number": 257}"#, r#"{"number": -1}"#, "{}"] {
+        server.call("PUT", "/api/shards", wrong).await.is_problem(400, "NODE-003");
+    }
+    server.call("PUT", "/api/shards", r#"{"number": "two"}"#).await.is_problem(400, "API-006");
+    server.call("PUT", "/api/shards", r#"{"number": 2}"#).await.is(200);
+    let spread = async {
+        loop {
+            let shards = server.get("/api/shards").await.is(200).json();
+            let slots = shards["items"].as_array().unwrap().iter().map(|shard| &shard["slots"]);
+            if slots.eq([&json!(128), &json!(128)]) {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(crate::server::PATIENCE, spread).await.expect("slots move");
+    let setting = server.get("/api/settings/cluster.shards").await.is(200).json();
+    assert_eq!(setting["value"], "2");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn maintenance_mode_refuses_with_who_and_when() {
     let server = Server::start().await;
     let path = "/api/settings/maintenance";

@@ -2,19 +2,48 @@
 //!
 //! Boundary: what happens between aggregates of two shards; within one shard the same happens in
 //! one turn. The byte form is stored, so numbers and fields are never reused.
-//! Invariants: LTR-1 letters of one sender are received in order. LTR-2 the unit that deals with a
-//! letter is the one that takes it out of the inbox. LTR-3 a letter is dealt with under a catalogue
-//! that is not older than its sender's.
+//! Invariants: LTR-1 letters of one sender are received in order, also by a bucket or lock that
+//! moves to another shard meanwhile. LTR-2 the unit that deals with a letter is the one that takes
+//! it out of the inbox. LTR-3 a letter is dealt with under a catalogue that is not older than its
+//! sender's.
 //! Read first: [`Letter`].   Tests: `crates/node/tests/shards.rs`
 
-use engine::ids::{InstanceKey, MessageKey, StepKey};
+use engine::ids::{Address, InstanceKey, MessageKey, ShardId, StepKey};
 use engine::lock::{Command as LockCommand, Party};
 use engine::message::{Command, Waiting};
 use engine::value::{maybe_text, text};
 use feel::{Context, Str};
 use minicbor::{Decode, Encode};
+use store::slot_of;
 
 use super::wire::context;
+
+/// A bucket or a lock on its way to another shard.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Parcel {
+    /// The bytes of its address.
+    #[n(0)]
+    #[cbor(with = "minicbor::bytes")]
+    pub(crate) address: Vec<u8>,
+    /// Its snapshot.
+    #[n(1)]
+    #[cbor(with = "minicbor::bytes")]
+    pub(crate) snapshot: Vec<u8>,
+}
+
+/// Slots that one shard gives to another: told apart by the giver and the unit that gives them.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Move {
+    /// The giver's unit.
+    #[n(0)]
+    pub(crate) unit: u64,
+    /// The shard that gets them.
+    #[n(1)]
+    pub(crate) to: ShardId,
+    /// The slots.
+    #[n(2)]
+    pub(crate) slots: Vec<u16>,
+}
 
 /// What one shard tells another.
 #[derive(Debug, Clone, Encode, Decode)]
@@ -205,9 +234,77 @@ pub(crate) enum Letter {
         #[n(2)]
         before: InstanceKey,
     },
+    /// Of the giver, in the unit that gives slots away: what is in them, or a part of it.
+    #[n(60)]
+    Part {
+        #[n(0)]
+        of: Move,
+        #[n(1)]
+        parcels: Vec<Parcel>,
+    },
+    /// To itself, in the same unit: all other shards are to be told. Then to the receiver: these
+    /// were told, and will confirm it.
+    #[n(61)]
+    Given {
+        #[n(0)]
+        of: Move,
+        #[n(1)]
+        told: Vec<ShardId>,
+    },
+    /// Of the giver to every other shard: what concerns these slots goes to the receiver from now
+    /// on.
+    #[n(62)]
+    Moved {
+        #[n(0)]
+        of: Move,
+    },
+    /// To the giver, which passes it on to the receiver: this shard sends the giver nothing more
+    /// for these slots.
+    #[n(63)]
+    Confirmed {
+        #[n(0)]
+        of: Move,
+        #[n(1)]
+        by: ShardId,
+    },
 }
 
 impl Letter {
+    /// The slot of the bucket or lock that it is for, if it is for one.
+    pub(crate) fn slot(&self) -> Option<u16> {
+        let address = match self {
+            Self::Publish { name, key, .. }
+            | Self::Subscribe { name, key, .. }
+            | Self::Unsubscribe { name, key, .. }
+            | Self::Return { name, key, .. }
+            | Self::Release { name, key, .. } => {
+                Address::Bucket { name: name.clone(), key: key.clone() }
+            }
+            Self::AcquireLock { name, .. }
+            | Self::ReleaseLock { name, .. }
+            | Self::ForgetLock { name, .. } => Address::Lock { name: name.clone() },
+            Self::Correlate { .. }
+            | Self::Granted { .. }
+            | Self::LockTimedOut { .. }
+            | Self::LockLost { .. }
+            | Self::Fail { .. }
+            | Self::Part { .. }
+            | Self::Given { .. }
+            | Self::Moved { .. }
+            | Self::Confirmed { .. } => return None,
+        };
+        Some(slot_of(&address.to_bytes()))
+    }
+
+    /// The move that it tells the receiver of, if it does.
+    pub(crate) fn of_move(&self) -> Option<&Move> {
+        let (Self::Part { of, .. } | Self::Given { of, .. } | Self::Confirmed { of, .. }) = self
+        else {
+            return None;
+        };
+        Some(of)
+    }
+
     /// The letter that brings a command to a lock; none for those that never leave its shard.
     pub(crate) fn to_lock(name: Str, command: &LockCommand) -> Option<Self> {
         Some(match *command {

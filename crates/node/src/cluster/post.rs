@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use crate::input::Input;
 
 use super::wire::{self, Order, Request};
-use super::{Place, Routes, Table, Transport};
+use super::{Place, Routes, Table, Transport, Wake};
 
 /// Notes that may wait.
 const NOTES_MAX: usize = 1_024;
@@ -32,6 +32,8 @@ enum Note {
     Release(JobKey),
     /// All others: look at the cluster.
     Look,
+    /// All, this one too.
+    LookEverywhere,
     /// Everybody: there are process requests.
     Claim,
 }
@@ -47,9 +49,10 @@ impl Post {
     pub(crate) fn new(
         routes: Arc<Routes>,
         transport: Arc<dyn Transport>,
+        wakes: mpsc::Sender<Wake>,
     ) -> (Self, impl Future<Output = ()> + Send) {
         let (notes, receiver) = mpsc::channel(NOTES_MAX);
-        (Self { notes }, carry(routes, transport, receiver))
+        (Self { notes }, carry(routes, transport, wakes, receiver))
     }
 
     /// There are letters for a shard.
@@ -67,6 +70,11 @@ impl Post {
         self.hand_in(Note::Look);
     }
 
+    /// All servers should look at the cluster, this one too.
+    pub(crate) fn look_everywhere(&self) {
+        self.hand_in(Note::LookEverywhere);
+    }
+
     /// There are process requests for whoever claims them first.
     pub(crate) fn claim(&self) {
         self.hand_in(Note::Claim);
@@ -81,6 +89,7 @@ impl Post {
 async fn carry(
     routes: Arc<Routes>,
     transport: Arc<dyn Transport>,
+    wakes: mpsc::Sender<Wake>,
     mut notes: mpsc::Receiver<Note>,
 ) {
     let mut flying = JoinSet::new();
@@ -98,6 +107,10 @@ async fn carry(
         // The same note twice is one.
         let once: BTreeSet<Note> = waiting.drain(..).collect();
         for note in once {
+            if note == Note::LookEverywhere {
+                // A full queue is full of the same wish.
+                let _ = wakes.try_send(Wake::Look);
+            }
             for (to, request) in deliver(&routes, note) {
                 let transport = transport.clone();
                 flying.spawn(async move {
@@ -119,7 +132,7 @@ fn everybody(table: &Table, request: &Request) -> Vec<(Arc<store::Member>, Reque
 fn deliver(routes: &Routes, note: Note) -> Vec<(Arc<store::Member>, Request)> {
     let table = routes.table();
     let (shard, request, input) = match note {
-        Note::Look => return everybody(&table, &Request::Look),
+        Note::Look | Note::LookEverywhere => return everybody(&table, &Request::Look),
         Note::Claim => {
             routes.claim();
             return everybody(&table, &Request::Claim);

@@ -30,6 +30,8 @@ pub(crate) struct Table {
     pub(crate) members: BTreeMap<ServerKey, Arc<Member>>,
     /// The shard of each slot.
     pub(crate) slots: Arc<[ShardId]>,
+    /// Shards beyond this number are to be left; 0: none.
+    pub(crate) shards_wanted: u16,
     /// Whether this server ends.
     pub(crate) is_stopping: bool,
 }
@@ -76,11 +78,22 @@ impl Table {
 
     /// The shard that recognises a published id.
     pub(crate) fn shard_of_id(&self, source: &str, id: &str) -> Option<ShardId> {
-        let mut bytes = Vec::with_capacity(source.len() + id.len() + 1);
-        bytes.extend_from_slice(source.as_bytes());
-        bytes.push(0);
-        bytes.extend_from_slice(id.as_bytes());
-        self.slots.get(usize::from(slot_of(&bytes))).copied()
+        self.slots.get(usize::from(slot_of_id(source, id))).copied()
+    }
+
+    /// Whether a shard is to have slots and to begin anything.
+    pub(crate) fn is_wanted(&self, shard: ShardId) -> bool {
+        self.shards_wanted == 0 || shard.0 <= self.shards_wanted
+    }
+
+    /// The shards that are wanted.
+    pub(crate) fn wanted(&self) -> Vec<ShardId> {
+        self.all.iter().copied().filter(|shard| self.is_wanted(*shard)).collect()
+    }
+
+    /// Whether somebody serves a shard.
+    pub(crate) fn is_served(&self, shard: ShardId) -> bool {
+        self.local.contains_key(&shard) || self.owners.contains_key(&shard)
     }
 
     /// Other servers that own shards, in order of their keys.
@@ -89,6 +102,15 @@ impl Table {
         let others = owners.into_iter().filter(|owner| Some(*owner) != self.me);
         others.filter_map(|owner| self.members.get(&owner).cloned()).collect()
     }
+}
+
+/// The slot of a published id.
+pub(crate) fn slot_of_id(source: &str, id: &str) -> u16 {
+    let mut bytes = Vec::with_capacity(source.len() + id.len() + 1);
+    bytes.extend_from_slice(source.as_bytes());
+    bytes.push(0);
+    bytes.extend_from_slice(id.as_bytes());
+    slot_of(&bytes)
 }
 
 /// Whether other servers may be on the same store.
@@ -153,26 +175,27 @@ impl Routes {
         local
     }
 
-    /// Lets one of the shards that are served here, in turn, look for process requests.
+    /// Lets one of the wanted shards that are served here, in turn, look for process requests.
     pub(crate) fn claim(&self) {
         let table = self.table();
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let here = table.local.len().max(1);
-        if let Some(shard) = table.local.values().nth(turn % here) {
+        let local = table.local.iter().filter(|(shard, _)| table.is_wanted(**shard));
+        let local: Vec<_> = local.map(|(_, sender)| sender).collect();
+        if let Some(shard) = local.get(self.turn(local.len())) {
             // A full channel: the shard looks by itself before long.
             let _ = shard.try_send(Input::Claim);
         }
     }
 
-    /// A shard for what may go anywhere: one of those served here in turn, else any.
+    /// A shard for what may go anywhere: a wanted one of those served here in turn, else any
+    /// wanted one.
     pub(crate) fn any(&self) -> Option<ShardId> {
         let table = self.table();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let here = table.local.len();
-        if here > 0 {
-            return table.local.keys().nth(turn % here).copied();
-        }
-        let there = table.owners.len();
-        (there > 0).then(|| table.owners.keys().nth(turn % there).copied()).flatten()
+        let pick = |mut shards: Vec<ShardId>| {
+            shards.retain(|shard| table.is_wanted(*shard));
+            shards.get(turn % shards.len().max(1)).copied()
+        };
+        let here = pick(table.local.keys().copied().collect());
+        here.or_else(|| pick(table.owners.keys().copied().collect()))
     }
 }

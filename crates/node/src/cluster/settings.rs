@@ -102,6 +102,8 @@ pub struct Values {
     pub lease_ms: i64,
     /// Pause between signs of life, in milliseconds.
     pub beat_ms: i64,
+    /// How many shards are wanted; 0: as many as there are.
+    pub shards: u16,
     /// The format that servers write.
     pub format: u32,
     /// Whether nothing new may start.
@@ -124,6 +126,7 @@ impl Values {
             requests_ms: settings.requests_ms,
             lease_ms: cluster.lease_ms,
             beat_ms: i64::try_from(cluster.beat.as_millis()).unwrap_or(i64::MAX),
+            shards: 0,
             format: 1,
             is_maintained: false,
             missed: Missed::List,

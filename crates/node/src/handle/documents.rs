@@ -9,16 +9,20 @@ use engine::ids::{Address, EntryKey, ShardId};
 use feel::{Str, Value};
 use store::{DocumentRow, EntryFilter, EntryRow, EntryState};
 
+use super::route::PATIENCE;
 use super::unexpected;
 use crate::catalog::Catalog;
-use crate::cluster::HOME;
 use crate::cluster::wire::{Answer, Request};
+use crate::cluster::{HOME, Table};
 use crate::error::Error;
 use crate::handle::Node;
 use crate::input::{Accepted, NewDocument, NewMessage};
 
 /// The source of documents whose publisher names none.
 const SOURCE: &str = "/pointsman";
+
+/// Documents that were for one shard are for several: slots moved.
+const PARTED: &str = "moving slots";
 
 /// A document to publish.
 #[derive(Debug, Clone)]
@@ -71,34 +75,53 @@ impl Node {
     /// Has documents accepted: each by the shard that recognises its id, if it has one, else by
     /// one of this server.
     async fn accept(&self, documents: Vec<NewDocument>) -> Result<Vec<Accepted>, Error> {
-        if documents.is_empty() {
-            return Ok(Vec::new());
-        }
-        let any = self.any_shard()?;
-        let table = self.inner.routes.table();
-        let number = documents.len();
-        let mut groups: BTreeMap<ShardId, (Vec<usize>, Vec<NewDocument>)> = BTreeMap::new();
-        for (position, document) in documents.into_iter().enumerate() {
-            let own = document.id.as_ref().and_then(|id| table.shard_of_id(&document.source, id));
-            let (positions, documents) = groups.entry(own.unwrap_or(any)).or_default();
-            positions.push(position);
-            documents.push(document);
-        }
-        let groups = groups.into_iter().map(|(shard, (positions, documents))| async move {
-            match self.route(shard, Request::Publish { shard, documents }).await? {
-                Answer::Accepted(accepted) => Ok((positions, accepted)),
-                other => Err(unexpected(&other)),
+        let mut all: Vec<Option<Accepted>> = vec![None; documents.len()];
+        let mut left: Vec<(usize, NewDocument)> = documents.into_iter().enumerate().collect();
+        let until = crate::clock::instant() + PATIENCE;
+        while !left.is_empty() {
+            if crate::clock::instant() >= until {
+                return Err(Error::Unavailable { doing: PARTED });
             }
-        });
-        let mut all: Vec<Option<Accepted>> = vec![None; number];
-        for (positions, accepted) in futures_util::future::try_join_all(groups).await? {
-            for (position, accepted) in positions.into_iter().zip(accepted) {
-                all[position] = Some(accepted);
+            let groups = self.groups(left)?.into_iter().map(|(shard, group)| async move {
+                let documents = group.iter().map(|(_, document)| document.clone()).collect();
+                let request = Request::Publish { shard, documents };
+                match self.route_by(request, together).await {
+                    Ok(Answer::Accepted(accepted)) => Ok((group, accepted)),
+                    Ok(other) => Err(unexpected(&other)),
+                    // They are asked for again, each at its shard.
+                    Err(Error::Unavailable { doing: PARTED }) => Ok((group, Vec::new())),
+                    Err(error) => Err(error),
+                }
+            });
+            left = Vec::new();
+            for (group, accepted) in futures_util::future::try_join_all(groups).await? {
+                if accepted.is_empty() {
+                    left.extend(group);
+                    continue;
+                }
+                for ((position, _), accepted) in group.into_iter().zip(accepted) {
+                    all[position] = Some(accepted);
+                }
             }
         }
         all.into_iter()
             .map(|one| one.ok_or(Error::Internal { detail: "an answer is missing".into() }))
             .collect()
+    }
+
+    /// Documents with their places, by the shard that is to accept them.
+    fn groups(
+        &self,
+        documents: Vec<(usize, NewDocument)>,
+    ) -> Result<BTreeMap<ShardId, Vec<(usize, NewDocument)>>, Error> {
+        let any = self.any_shard()?;
+        let table = self.inner.routes.table();
+        let mut groups: BTreeMap<ShardId, Vec<(usize, NewDocument)>> = BTreeMap::new();
+        for (place, document) in documents {
+            let own = document.id.as_ref().and_then(|id| table.shard_of_id(&document.source, id));
+            groups.entry(own.unwrap_or(any)).or_default().push((place, document));
+        }
+        Ok(groups)
     }
 
     fn check_document(
@@ -139,11 +162,15 @@ impl Node {
             return Err(Error::Invalid { detail: "a message needs a name".into() });
         }
         let address = Address::Bucket { name: message.name.clone(), key: message.key.clone() };
-        let table = self.inner.routes.table();
-        let Some(shard) = table.shard_of(&address) else {
-            return Err(Error::Unavailable { doing: "recovering" });
-        };
-        match self.route(shard, Request::Message { shard, message }).await? {
+        let request = Request::Message { shard: HOME, message };
+        let asked = self.route_by(request, |table, request| {
+            let found = table.shard_of(&address);
+            if let (Some(found), Request::Message { shard, .. }) = (found, request) {
+                *shard = found;
+            }
+            Ok(found)
+        });
+        match asked.await? {
             Answer::Number(key) => Ok(key),
             other => Err(unexpected(&other)),
         }
@@ -218,6 +245,20 @@ impl Node {
         }
         Ok(number)
     }
+}
+
+/// The shard that recognises all documents of a request.
+fn together(table: &Table, request: &mut Request) -> Result<Option<ShardId>, Error> {
+    let Request::Publish { shard, documents } = request else { return Ok(None) };
+    let of = |new: &NewDocument| table.shard_of_id(&new.source, new.id.as_ref()?);
+    let mut own = documents.iter().filter_map(of);
+    if let Some(first) = own.next() {
+        if own.any(|other| other != first) {
+            return Err(Error::Unavailable { doing: PARTED });
+        }
+        *shard = first;
+    }
+    Ok(Some(*shard))
 }
 
 fn unknown_type(catalog: &Catalog, name: &str) -> Error {

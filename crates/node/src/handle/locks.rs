@@ -6,11 +6,12 @@
 
 use std::time::Duration;
 
-use engine::ids::{Address, ShardId};
+use engine::ids::Address;
 use feel::Str;
 use store::LockRow;
 
 use super::unexpected;
+use crate::cluster::HOME;
 use crate::cluster::wire::{Answer, Request};
 use crate::error::Error;
 use crate::handle::Node;
@@ -129,13 +130,16 @@ impl Node {
 
     async fn ask_lock(&self, name: &str, act: LockAct) -> Result<Answer, Error> {
         let name = checked("name", name)?;
-        let shard = self.shard_of_lock(&name)?;
-        self.route(shard, Request::Lock { shard, name, act }).await
-    }
-
-    fn shard_of_lock(&self, name: &Str) -> Result<ShardId, Error> {
-        let found = self.inner.routes.table().shard_of(&Address::Lock { name: name.clone() });
-        found.ok_or(Error::Unavailable { doing: "recovering" })
+        let address = Address::Lock { name: name.clone() };
+        let request = Request::Lock { shard: HOME, name, act };
+        self.route_by(request, |table, request| {
+            let found = table.shard_of(&address);
+            if let (Some(found), Request::Lock { shard, .. }) = (found, request) {
+                *shard = found;
+            }
+            Ok(found)
+        })
+        .await
     }
 }
 

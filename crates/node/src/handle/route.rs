@@ -21,7 +21,7 @@ use crate::input::{Input, LockAct, Which};
 use crate::watched::Follower;
 
 /// How long a request waits for its shard.
-const PATIENCE: Duration = Duration::from_secs(15);
+pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 /// How long another server may take for a request that does not wait for anything.
 const CALL: Duration = Duration::from_secs(30);
 /// Pause before a server that refused is asked again.
@@ -45,6 +45,16 @@ pub(crate) fn shard_of(key: u64) -> ShardId {
 impl Node {
     /// Asks a shard, here or elsewhere.
     pub(crate) async fn route(&self, shard: ShardId, request: Request) -> Result<Answer, Error> {
+        self.route_by(request, |_, _| Ok(Some(shard))).await
+    }
+
+    /// Asks the shard that `find` names, which may be another one at each try: what has a slot
+    /// moves. `find` writes it into the request, too.
+    pub(crate) async fn route_by(
+        &self,
+        mut request: Request,
+        find: impl Fn(&Table, &mut Request) -> Result<Option<ShardId>, Error>,
+    ) -> Result<Answer, Error> {
         let until = crate::clock::instant() + PATIENCE;
         let mut changes = self.inner.routes.changes();
         let mut unknown = None;
@@ -53,9 +63,10 @@ impl Node {
             if table.is_stopping {
                 return Err(unknown.unwrap_or(Error::Unavailable { doing: "stopping" }));
             }
-            let tried = match table.place(shard) {
-                Place::Here(sender) => self.here(&sender, request.clone()).await,
-                Place::There(member) => {
+            let shard = find(&table, &mut request)?;
+            let tried = match shard.map(|shard| (shard, table.place(shard))) {
+                Some((_, Place::Here(sender))) => self.here(&sender, request.clone()).await,
+                Some((shard, Place::There(member))) => {
                     let mut moves = self.inner.routes.changes();
                     tokio::select! {
                         tried = self.there(&member, &request) => tried,
@@ -63,7 +74,7 @@ impl Node {
                         () = moved(&mut moves, shard, member.key) => Try::Unknown(lost(&member)),
                     }
                 }
-                Place::Nowhere => Try::Missed,
+                Some((_, Place::Nowhere)) | None => Try::Missed,
             };
             match tried {
                 Try::Answered(Err(error)) if unknown.is_some() => {

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use engine::ids::ShardId;
-use store::{Beat, Member, ServerKey, Standing};
+use feel::Str;
+use store::{Beat, InstanceFilter, InstanceState, Member, ServerKey, ShardOwner, Standing};
 
 use super::unexpected;
 use crate::cluster::CallError;
@@ -32,6 +33,23 @@ pub struct ServerView {
     pub lease_ms: i64,
     /// Whether it is the one that was asked.
     pub is_this: bool,
+}
+
+/// A shard as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShardView {
+    /// Its number.
+    pub shard: ShardId,
+    /// The name of the server that owns it, if its lease runs.
+    pub owner: Option<Str>,
+    /// Grows with each owner.
+    pub epoch: u64,
+    /// How many slots it has.
+    pub slots: usize,
+    /// Whether it takes anything new; otherwise it stays until its instances have ended.
+    pub is_wanted: bool,
+    /// Whether instances of it run.
+    pub is_used: bool,
 }
 
 /// What a server can be told.
@@ -90,6 +108,49 @@ impl Node {
             }
             (_, Some(_)) => format!("it loads {} shards", table.local.len()),
         }
+    }
+
+    /// All shards in order.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn shards(&self) -> Result<Vec<ShardView>, Error> {
+        let store = &self.inner.store;
+        let pulse = store.pulse().await?;
+        let slots = store.slots().await?;
+        let wanted = self.inner.around.shared.in_force().values.shards;
+        let mut shards = Vec::with_capacity(pulse.shards.len());
+        for ShardOwner { shard, owner, epoch } in pulse.shards {
+            let filter = InstanceFilter {
+                shard: Some(shard),
+                state: Some(InstanceState::Active),
+                limit: 1,
+                ..InstanceFilter::default()
+            };
+            let mut members = pulse.members.iter();
+            let owner = members.find(|member| Some(member.key) == owner);
+            shards.push(ShardView {
+                shard,
+                owner: owner.map(|member| member.about.name.clone()),
+                epoch,
+                slots: slots.iter().filter(|of| **of == shard).count(),
+                is_wanted: wanted == 0 || shard.0 <= wanted,
+                is_used: !store.instances(&filter).await?.is_empty(),
+            });
+        }
+        Ok(shards)
+    }
+
+    /// Changes the number of shards while work goes on; `by` tells who wants it. Returns when it
+    /// is set: [`Node::shards`] shows how far it is.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], and those of the home shard.
+    pub async fn set_shards(&self, number: u16, by: &str) -> Result<(), Error> {
+        if number == 0 {
+            return Err(Error::Invalid { detail: "there must be a shard".to_owned() });
+        }
+        self.set_setting("cluster.shards", Some(&number.to_string()), by).await.map(drop)
     }
 
     /// The servers whose leases run, in order of their names.

@@ -38,6 +38,8 @@ pub(super) struct After {
     pub(super) catalog: Option<Arc<Catalog>>,
     /// Shards that have something in their inbox.
     pub(super) nudges: BTreeSet<ShardId>,
+    /// Whether all servers should look at the cluster.
+    pub(super) look: bool,
     /// Whether there are process requests to be claimed.
     pub(super) claim: bool,
     /// Instances whose next transition had to wait for this commit.

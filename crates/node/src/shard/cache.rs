@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use engine::ids::InstanceKey;
+use engine::ids::{Address, InstanceKey};
 use engine::instance::Instance;
 use engine::lock::Lock;
 use engine::message::Bucket;
@@ -74,12 +74,26 @@ pub(super) struct HotBucket {
     sealed_in: u64,
 }
 
+impl HotBucket {
+    /// One that came from another shard, in the open batch.
+    pub(super) fn changed(state: Bucket) -> Self {
+        Self { state, dirty: true, ..Self::default() }
+    }
+}
+
 /// A lock in memory. Its row stays when nobody holds it: it has the last fencing number.
 #[derive(Default)]
 pub(super) struct HotLock {
     pub(super) state: Lock,
     pub(super) dirty: bool,
     sealed_in: u64,
+}
+
+impl HotLock {
+    /// One that came from another shard, in the open batch.
+    pub(super) fn changed(state: Lock) -> Self {
+        Self { state, dirty: true, ..Self::default() }
+    }
 }
 
 /// Aggregates in memory.
@@ -158,6 +172,40 @@ impl Cache {
             lock.dirty = false;
             lock.sealed_in = sequence;
         }
+    }
+
+    /// The buckets and locks in memory, in order.
+    pub(super) fn addresses(&self) -> Vec<Address> {
+        let bucket =
+            |(name, key): &BucketName| Address::Bucket { name: name.clone(), key: key.clone() };
+        let locks = self.locks.keys().map(|name| Address::Lock { name: name.clone() });
+        let mut addresses: Vec<Address> = self.buckets.keys().map(bucket).chain(locks).collect();
+        addresses.sort_unstable();
+        addresses
+    }
+
+    /// Takes a bucket or lock out. Answers its snapshot, unless there is nothing to keep, if it
+    /// was in memory.
+    pub(super) fn take(&mut self, address: &Address) -> Option<Option<Vec<u8>>> {
+        let mut snapshot = Vec::new();
+        match address {
+            Address::Bucket { name, key } => {
+                let bucket = self.buckets.remove(&(name.clone(), key.clone()))?;
+                if bucket.state.is_empty() {
+                    return Some(None);
+                }
+                bucket.state.encode_to(&mut snapshot);
+            }
+            Address::Lock { name } => {
+                let lock = self.locks.remove(name)?;
+                if lock.state == Lock::default() {
+                    return Some(None);
+                }
+                lock.state.encode_to(&mut snapshot);
+            }
+            Address::Instance(_) | Address::Schedule { .. } => return None,
+        }
+        Some(Some(snapshot))
     }
 
     /// Everything up to unit `sequence` is durable: tombstones go, and idle aggregates beyond

@@ -61,6 +61,10 @@ impl Shard {
             return Ok(());
         }
         let Lease { shard, epoch, .. } = self.lease;
+        if !self.routes.table().is_wanted(shard) {
+            self.claim_ms = self.now_ms.saturating_add(self.settings.requests_ms);
+            return Ok(());
+        }
         let rows = self.store.claim(shard, epoch, CLAIM).await?;
         self.dues = self.dues.split_off(&self.now_ms.saturating_add(1));
         let due_ms = self.dues.first().copied().unwrap_or(i64::MAX);

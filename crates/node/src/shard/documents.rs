@@ -13,6 +13,7 @@ use feel::{Context, Str, Value};
 use store::{EntryRow, EntryState, Seen};
 
 use crate::catalog::Trigger;
+use crate::cluster::routes::slot_of_id;
 use crate::error::Error;
 use crate::input::{Accepted, NewDocument};
 use crate::published::Counters;
@@ -38,11 +39,15 @@ enum Arrival {
 }
 
 impl Shard {
-    /// Accepts documents and delivers each to the triggers that subscribe to its type.
+    /// Accepts documents and delivers each to the triggers that subscribe to its type; none of
+    /// them if this is not the shard that recognises their ids.
     pub(super) async fn publish(
         &mut self,
         documents: Vec<NewDocument>,
-    ) -> Result<Vec<Accepted>, Error> {
+    ) -> Result<Result<Vec<Accepted>, Error>, Error> {
+        if !documents.iter().all(|new| self.recognises(new)) {
+            return Ok(Err(Error::Unavailable { doing: "moving a slot" }));
+        }
         let known = self.known(&documents).await?;
         let mut accepted = Vec::with_capacity(documents.len());
         for (new, known) in documents.into_iter().zip(known) {
@@ -57,7 +62,13 @@ impl Shard {
             }
             accepted.push(self.accept(new, Arrival::Outside).await?);
         }
-        Ok(accepted)
+        Ok(Ok(accepted))
+    }
+
+    /// Whether this shard recognises the id of a document, if it has one.
+    fn recognises(&self, new: &NewDocument) -> bool {
+        let slot = new.id.as_ref().map(|id| slot_of_id(&new.source, id));
+        slot.is_none_or(|slot| self.slots.has(slot))
     }
 
     /// The documents of these ids that were accepted before this batch.

@@ -324,6 +324,10 @@ impl Shard {
             held_schedules: Vec::new(),
             starts_nothing: false,
             inbox_ms: i64::MIN,
+            letters_held: 0,
+            slots: super::slots::Slots::new(lease.shard),
+            giving: super::moves::Giving::default(),
+            give_ms: i64::MIN,
         }
     }
 

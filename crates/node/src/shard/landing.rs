@@ -84,6 +84,9 @@ impl Shard {
         for shard in std::mem::take(&mut after.nudges) {
             self.post.letters(shard);
         }
+        if after.look {
+            self.post.look_everywhere();
+        }
         if after.claim {
             self.post.claim();
         }

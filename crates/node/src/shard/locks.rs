@@ -19,6 +19,7 @@ use crate::input::{Grant, LockAct, Reply};
 
 use super::Shard;
 use super::cache::HotLock;
+use super::slots::slot;
 
 /// How long a lock is kept for a client that waited for it at an earlier owner of the shard. A
 /// client that is still there asks again within milliseconds of finding the new owner.
@@ -39,7 +40,7 @@ impl Shard {
         act: LockAct,
         reply: Reply<Option<Grant>>,
     ) -> Result<(), Error> {
-        if self.elsewhere(&Address::Lock { name: name.clone() }).is_some() {
+        if !self.has(&Address::Lock { name: name.clone() }) {
             // The caller may have given up waiting.
             let _ = reply.send(Err(Error::Unavailable { doing: "moving a shard" }));
             return Ok(());
@@ -56,7 +57,7 @@ impl Shard {
                 let waiting = Waiting { reply, wait_ms, lease_ms };
                 let key = (name.clone(), session);
                 self.lock_waiters.entry(key.clone()).or_default().push(waiting);
-                if let Err(rejection) = self.tell_lock(name, command).await? {
+                if let Err(rejection) = self.tell_lock_here(name, command).await? {
                     self.answer_waiting(&key, &Err(Error::from(rejection)));
                 }
                 return Ok(());
@@ -69,12 +70,12 @@ impl Shard {
             }
             LockAct::TakeAway { fence } => LockCommand::ReleaseHolder { fence },
         };
-        let told = self.tell_lock(name, command).await?;
+        let told = self.tell_lock_here(name, command).await?;
         self.answer(reply, told.map(|()| None).map_err(Error::from));
         Ok(())
     }
 
-    /// Gives a command to a lock and carries out what it asks for.
+    /// Gives a command to a lock, here or by a letter.
     pub(super) async fn tell_lock(
         &mut self,
         name: Str,
@@ -86,6 +87,15 @@ impl Shard {
             }
             return Ok(Ok(()));
         }
+        self.tell_lock_here(name, command).await
+    }
+
+    /// Gives a command to a lock of this shard and carries out what it asks for.
+    pub(super) async fn tell_lock_here(
+        &mut self,
+        name: Str,
+        command: LockCommand,
+    ) -> Result<Result<(), Rejection>, Error> {
         self.fetch_lock(&name).await?;
         let mut effects = match self.decide_lock(&name, command) {
             Ok(effects) => effects,
@@ -131,6 +141,7 @@ impl Shard {
         if !hot.dirty {
             hot.dirty = true;
             self.batch.locks.push(name.clone());
+            self.giving.note(&Address::Lock { name: name.clone() });
         }
         Ok(decision.effects.into())
     }
@@ -237,6 +248,19 @@ impl Shard {
         }
     }
 
+    /// As [`Shard::refuse_lock_waiters`], for locks that were given to another shard.
+    pub(super) fn refuse_lock_waiters_elsewhere(&mut self) {
+        let slots = &self.slots;
+        let is_gone = |name: &Str| {
+            slot(&Address::Lock { name: name.clone() }).is_some_and(|slot| !slots.has(slot))
+        };
+        let gone = self.lock_waiters.extract_if(.., |(name, _), _| is_gone(name));
+        for waiting in gone.flat_map(|(_, waiting)| waiting) {
+            // The caller may have given up waiting.
+            let _ = waiting.reply.send(Err(Error::Unavailable { doing: "moving a slot" }));
+        }
+    }
+
     async fn fetch_lock(&mut self, name: &Str) -> Result<(), Error> {
         if self.cache.locks.contains_key(name) {
             return Ok(());
@@ -253,9 +277,12 @@ impl Shard {
         Ok(())
     }
 
-    /// A lock's wake-up: somebody may be past a deadline or a lease.
+    /// A lock's wake-up: somebody may be past a deadline or a lease. One that moved has another
+    /// elsewhere.
     pub(super) async fn expire_lock(&mut self, name: Str) -> Result<(), Error> {
-        self.tell_lock(name, LockCommand::Expire).await??;
+        if self.has(&Address::Lock { name: name.clone() }) {
+            self.tell_lock_here(name, LockCommand::Expire).await??;
+        }
         Ok(())
     }
 

@@ -20,8 +20,8 @@ use super::cache::HotBucket;
 use super::{BucketName, Shard};
 
 impl Shard {
-    /// Gives a command to a bucket and carries out what it asks for. Answers whether a published
-    /// message found a taker at once.
+    /// Gives a command to a bucket, here or by a letter. Answers whether a published message found
+    /// a taker at once.
     pub(super) async fn tell_bucket(
         &mut self,
         name: BucketName,
@@ -34,6 +34,15 @@ impl Shard {
             }
             return Ok(Ok(false));
         }
+        self.tell_bucket_here(name, command).await
+    }
+
+    /// Gives a command to a bucket of this shard and carries out what it asks for.
+    pub(super) async fn tell_bucket_here(
+        &mut self,
+        name: BucketName,
+        command: BucketCommand,
+    ) -> Result<Result<bool, Rejection>, Error> {
         self.fetch_bucket(&name).await?;
         let decision = match self.decide_bucket(&name, command) {
             Ok(decision) => decision,
@@ -65,6 +74,8 @@ impl Shard {
         if !hot.dirty {
             hot.dirty = true;
             self.batch.buckets.push(name.clone());
+            let (name, key) = name.clone();
+            self.giving.note(&Address::Bucket { name, key });
         }
         Ok(decision)
     }
@@ -176,20 +187,21 @@ impl Shard {
             }
             return Ok(());
         }
-        match self.publish_message(message).await? {
+        let (bucket, command) = self.publication(message);
+        match self.tell_bucket(bucket, command).await? {
             Ok(_) | Err(Rejection::Duplicate) => Ok(()),
             Err(rejection) => Err(Error::from(rejection)),
         }
     }
 
-    /// Puts a message into its bucket. Answers its key.
+    /// Puts a client's message into its bucket, which is here. Answers its key.
     pub(super) async fn publish_message(
         &mut self,
         message: NewMessage,
     ) -> Result<Result<u64, Rejection>, Error> {
         let (bucket, command) = self.publication(message);
         let BucketCommand::Publish { message, .. } = command else { return Ok(Ok(0)) };
-        let told = self.tell_bucket(bucket, command).await?;
+        let told = self.tell_bucket_here(bucket, command).await?;
         Ok(told.map(|_| message.0))
     }
 
@@ -201,9 +213,11 @@ impl Shard {
         ((name, key), command)
     }
 
-    /// A bucket's wake-up: drops what is past its deadline.
+    /// A bucket's wake-up: drops what is past its deadline. One that moved has another elsewhere.
     pub(super) async fn expire_bucket(&mut self, name: BucketName) -> Result<(), Error> {
-        self.tell_bucket(name, BucketCommand::Expire).await??;
+        if self.has(&Address::Bucket { name: name.0.clone(), key: name.1.clone() }) {
+            self.tell_bucket_here(name, BucketCommand::Expire).await??;
+        }
         Ok(())
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use engine::Start;
-use engine::ids::{DefinitionKey, EntryKey, InstanceKey, JobKey};
+use engine::ids::{Address, DefinitionKey, EntryKey, InstanceKey, JobKey};
 use engine::transition::{Run, StepVerdict};
 use feel::{Context, Str};
 use store::EntryState;
@@ -39,7 +39,7 @@ impl Shard {
             Input::Publish { documents, reply } => {
                 let accepted = self.publish(documents).await?;
                 self.settle().await?;
-                self.answer(reply, Ok(accepted));
+                self.answer(reply, accepted);
             }
             Input::Message { message, reply } => {
                 let published = self.message(message).await?;
@@ -172,6 +172,10 @@ impl Shard {
 
     /// A client's message.
     async fn message(&mut self, message: NewMessage) -> Result<Result<u64, Error>, Error> {
+        let bucket = Address::Bucket { name: message.name.clone(), key: message.key.clone() };
+        if !self.has(&bucket) {
+            return Ok(Err(Error::Unavailable { doing: "moving a slot" }));
+        }
         if let Some(refused) = self.message_maintained(&message).await? {
             return Ok(Err(refused));
         }

@@ -23,6 +23,7 @@ const PAGE: u32 = 5_000;
 impl Shard {
     /// Loads what a new owner needs. What is in memory must have been dropped before.
     pub(super) async fn restore(&mut self) -> Result<(), Error> {
+        self.restore_slots().await?;
         self.wakes.load(&*self.store, self.lease.shard, self.now_ms).await?;
         self.restore_leases().await?;
         self.restore_entries().await?;

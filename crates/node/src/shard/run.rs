@@ -146,6 +146,9 @@ impl Shard {
         if self.now_ms >= self.claim_ms {
             self.claim().await?;
         }
+        if self.now_ms >= self.give_ms {
+            self.give_slots().await?;
+        }
         self.wake_up().await
     }
 
@@ -209,7 +212,7 @@ impl Shard {
             Some(_) => i64::MAX,
         };
         let next = self.wakes.next_ms().min(self.dispatcher.next_expiry_ms()).min(entries_ms);
-        let next = next.min(self.inbox_ms).min(self.claim_ms);
+        let next = next.min(self.inbox_ms).min(self.claim_ms).min(self.give_ms);
         let wait = next.saturating_sub(self.now_ms).clamp(0, SLEEP_MAX_MS);
         u64::try_from(wait).unwrap_or(0)
     }

@@ -28,7 +28,7 @@ impl Shard {
         unit.sequence = self.lease.sequence;
         unit.blocks_next = self.blocks.next();
         unit.blocks = batch.blocks;
-        // So far there are only those of schedules.
+        // So far there are only those of schedules, and what was given to other shards.
         let schedules = unit.aggregates.iter();
         self.schedules_in_flight =
             schedules.map(|change| (change.address.clone(), change.snapshot.clone())).collect();

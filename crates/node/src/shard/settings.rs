@@ -146,6 +146,7 @@ impl Shard {
         self.settings = self.settings_changes.latest().settings.clone();
         self.inbox_ms = self.inbox_ms.min(self.now_ms.saturating_add(self.settings.inbox_ms));
         self.claim_ms = self.claim_ms.min(self.now_ms.saturating_add(self.settings.requests_ms));
+        self.give_ms = self.now_ms;
         if was_maintained && self.settings.maintenance.is_none() {
             self.resume();
         }

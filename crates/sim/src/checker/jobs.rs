@@ -43,6 +43,7 @@ pub(super) fn check(end: &End) -> Vec<Violation> {
             | Fact::Created { .. }
             | Fact::Accepted { .. }
             | Fact::Published { .. }
+            | Fact::Held { .. }
             | Fact::Unfounded { .. } => {}
         }
     }

@@ -1,11 +1,11 @@
 //! Once the faults are over, everything becomes quiet: nothing runs that can end, no timer is
-//! overdue, no letter waits, nobody holds a job.
+//! overdue, no letter waits, nobody holds a job, and every slot is where it should be (MOV-1).
 //!
 //! Boundary: sees the rows of the store; how long it may take is the caller's business.
 //! Read first: [`unrest`].
 
 use engine::ids::{Address, ShardId};
-use store::{EntryFilter, EntryState, InstanceFilter, InstanceState, Store};
+use store::{EntryFilter, EntryState, InstanceFilter, InstanceState, Store, slot_of};
 
 use crate::clock::START_MS;
 use crate::world::World;
@@ -34,15 +34,37 @@ pub(crate) async fn unrest(world: &World) -> Option<(String, String)> {
     if let Some((key, _)) = store.incidents(None, None, 1).await.unwrap_or_default().first() {
         return Some((format!("{key} is open"), key.to_string()));
     }
-    for shard in 1..=world.setup.shards {
-        if let Some(found) = of_shard(world, ShardId(shard)).await {
+    let slots = store.slots().await.unwrap_or_default();
+    let shards = store.pulse().await.map(|pulse| pulse.shards).unwrap_or_default();
+    for owner in &shards {
+        if let Some(found) = of_shard(world, owner.shard, &slots).await {
             return Some(found);
         }
     }
-    None
+    let wanted = wanted(world).await.unwrap_or(u16::MAX);
+    uneven(&slots, wanted.min(u16::try_from(shards.len()).unwrap_or(u16::MAX)))
 }
 
-async fn of_shard(world: &World, shard: ShardId) -> Option<(String, String)> {
+/// How many shards an operator wants, if one said so.
+async fn wanted(world: &World) -> Option<u16> {
+    let settings = world.store.settings().await.ok()?;
+    let (_, row) = settings.into_iter().find(|(name, _)| &**name == "cluster.shards")?;
+    row.lines().next()?.parse().ok()
+}
+
+/// Slots that are not spread evenly over the first so many shards.
+fn uneven(slots: &[ShardId], wanted: u16) -> Option<(String, String)> {
+    let about = "slots".to_owned();
+    if let Some(slot) = slots.iter().position(|shard| shard.0 > wanted) {
+        return Some((format!("slot {slot} is at shard {}", slots[slot].0), about));
+    }
+    let of = |shard: u16| slots.iter().filter(|of| of.0 == shard).count();
+    let (most, least) = ((1..=wanted).map(of).max(), (1..=wanted).map(of).min());
+    let is_uneven = most.zip(least).is_some_and(|(most, least)| most - least > 1);
+    is_uneven.then(|| (format!("shards have {least:?} to {most:?} slots"), about))
+}
+
+async fn of_shard(world: &World, shard: ShardId, slots: &[ShardId]) -> Option<(String, String)> {
     let store: &dyn Store = &*world.store;
     let about = format!("shard {}", shard.0);
     if let Some((key, _)) = store.inbox(shard, 1).await.unwrap_or_default().first() {
@@ -51,6 +73,12 @@ async fn of_shard(world: &World, shard: ShardId) -> Option<(String, String)> {
             shard.0, key.from.0, key.sequence
         );
         return Some((what, about));
+    }
+    for (address, _) in store.aggregates(shard, None, u32::MAX).await.unwrap_or_default() {
+        let is_slotted = matches!(address, Address::Bucket { .. } | Address::Lock { .. });
+        if is_slotted && slots.get(usize::from(slot_of(&address.to_bytes()))) != Some(&shard) {
+            return Some((format!("shard {} has {address:?} of another shard", shard.0), about));
+        }
     }
     if let Some((job_type, _)) = store.job_types(shard).await.unwrap_or_default().first() {
         return Some((format!("shard {} has a ready job `{job_type}`", shard.0), about));

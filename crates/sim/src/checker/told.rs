@@ -16,6 +16,7 @@ pub(super) fn check(end: &End) -> Vec<Violation> {
         | Fact::Accepted { .. }
         | Fact::Published { .. }
         | Fact::Got { .. }
+        | Fact::Held { .. }
         | Fact::Finished { .. } => None,
     });
     unfounded.collect()

@@ -1,6 +1,7 @@
 //! A person who looks after what waits for one, once the faults are over.
 //!
-//! Boundary: resolves incidents, and sends what instances wait for whose own message expired.
+//! Boundary: resolves incidents, and sends what instances wait for whose own message expired;
+//! changes the number of shards.
 //! Read first: [`attend`].
 
 use std::collections::BTreeSet;
@@ -11,7 +12,7 @@ use feel::Value;
 use node::NewMessage;
 use store::{InstanceFilter, InstanceState, Store};
 
-use super::{Trouble, ask, pause, texts};
+use super::{PAUSE_MS, Trouble, ask, pause, texts};
 use crate::dice::Dice;
 use crate::world::World;
 
@@ -50,6 +51,20 @@ pub(crate) async fn attend(world: Arc<World>) {
             }
         }
         last = active.into_iter().map(|(instance, ..)| instance).collect();
+    }
+}
+
+/// Changes the number of shards.
+pub(crate) async fn reshard(world: Arc<World>, number: u16) {
+    let dice = Dice::new(world.setup.seed, &format!("reshard {number}"));
+    let what = format!("{number} shards");
+    loop {
+        let asked =
+            ask(&world, &dice, &what, |node| async move { node.set_shards(number, "sim").await });
+        match asked.await {
+            Ok(()) => return,
+            Err(_) => pause(PAUSE_MS).await,
+        }
     }
 }
 

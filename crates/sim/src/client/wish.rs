@@ -11,6 +11,7 @@ use engine::ids::InstanceKey;
 use feel::{Context, Value};
 use node::{Error, NewMessage, Publication, Which};
 
+use super::hold::{hold, name_of};
 use super::{PAUSE_MS, Trouble, ask, pause, texts};
 use crate::dice::Dice;
 use crate::history::Fact;
@@ -73,6 +74,10 @@ pub(crate) async fn fulfil(world: Arc<World>, number: usize, wish: Wish) {
             }
         }
         Wish::Late => client.create_and_wait("late").await,
+        Wish::Guard(lock) => {
+            client.create("guard", &[("lock", &name_of(lock))]).await;
+        }
+        Wish::Hold(lock) => hold(client.world, number, lock).await,
         Wish::Tell => {
             client.create("wait", &[]).await;
             client.create("tell", &[("told", &own)]).await;
@@ -262,6 +267,12 @@ impl Client {
                     return self.world.history.note(Fact::Published { reference });
                 }
                 Err(Trouble::Unknown) => return self.tried(),
+                // A request that the network doubled did it, and nobody heard its answer.
+                Err(Trouble::Refused(Error::Exists { .. }))
+                    if self.world.history.number_doubled() > 0 =>
+                {
+                    return self.tried();
+                }
                 Err(Trouble::NotDone | Trouble::Refused(_)) => pause(PAUSE_MS).await,
             }
         }

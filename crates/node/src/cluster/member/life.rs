@@ -216,6 +216,15 @@ impl Life {
             self.around.shared.reload(&*self.around.store).await?;
             self.settings = Some(pulse.settings);
         }
+        let wanted = self.around.shared.in_force().values.shards;
+        if self.around.routes.table().shards_wanted != wanted {
+            self.around.routes.update(|table| table.shards_wanted = wanted);
+        }
+        if usize::from(wanted) > pulse.shards.len() {
+            self.around.store.found(wanted).await?;
+            // They are seen at the next pulse.
+            self.around.post.look_everywhere();
+        }
         self.show(&pulse);
         self.take_over(&pulse);
         let serving: Vec<(ServerKey, &str)> = pulse

@@ -59,6 +59,14 @@ pub const SETTINGS: &[Setting] = &[
         |values, value| values.lease_ms = ms(value),
     ),
     setting(
+        "cluster.shards",
+        number(0, 256, "shards"),
+        "0",
+        "how many shards there are: more are made at once, those beyond the number take nothing new \
+         and stay until their instances have ended; 0: as many as there are",
+        |values, value| values.shards = u16::try_from(value).unwrap_or(u16::MAX),
+    ),
+    setting(
         "inbox.poll",
         duration("PT0.1S", "PT60S"),
         "PT1S",
