@@ -17,9 +17,11 @@ use minicbor::{Decode, Encode};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+use crate::clock::Clock;
 use crate::cluster::{Post, Routes};
 use crate::error::Error;
 use crate::input::Input;
+use crate::shard::Surroundings;
 
 /// What a worker asks for.
 #[derive(Debug, Clone, Encode, Decode)]
@@ -68,8 +70,7 @@ impl Streams {
         self: &Arc<Self>,
         request: WorkerRequest,
         capacity: usize,
-        routes: &Arc<Routes>,
-        post: &Post,
+        around: &Surroundings,
     ) -> Result<(StreamEnd, JobStream), Error> {
         let id = self.last.fetch_add(1, Ordering::Relaxed) + 1;
         let (sender, receiver) = mpsc::channel(capacity.max(1));
@@ -78,8 +79,16 @@ impl Streams {
         let end = StreamEnd { id, request, sender, starved: starved.clone() };
         // First here, then at the shards: one that begins in between finds it here.
         self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(id, end.clone());
-        let (routes, post, streams) = (routes.clone(), post.clone(), self.clone());
-        let stream = JobStream { id, job_type, receiver, starved, routes, post, streams };
+        let stream = JobStream {
+            id,
+            job_type,
+            receiver,
+            starved,
+            routes: around.routes.clone(),
+            post: around.post.clone(),
+            clock: around.clock.clone(),
+            streams: self.clone(),
+        };
         for shard in stream.routes.table().local.values() {
             let sent = shard.try_send(Input::OpenStream(end.clone()));
             if let Err(TrySendError::Full(_)) = sent {
@@ -103,21 +112,40 @@ pub struct JobStream {
     starved: Arc<AtomicBool>,
     routes: Arc<Routes>,
     post: Post,
+    clock: Clock,
     streams: Arc<Streams>,
 }
 
 impl JobStream {
-    /// The next jobs, at least one; none when the server closes the stream. Cancel safe.
+    /// The next jobs, at least one; none when the server closes the stream. A job whose lease ran
+    /// out while it waited here, as in a server that was paused, is somebody else's by now and not
+    /// handed out. Cancel safe.
     pub async fn next(&mut self, jobs: &mut Vec<Activation>, most: usize) -> bool {
-        let received = self.receiver.recv_many(jobs, most).await > 0;
-        if received && self.starved.swap(false, Ordering::SeqCst) {
+        let before = jobs.len();
+        while jobs.len() == before {
+            if self.receiver.recv_many(jobs, most).await == 0 {
+                return false;
+            }
+            self.feed();
+            let now_ms = self.clock.now_ms();
+            let mut place = 0;
+            jobs.retain(|job| {
+                place += 1;
+                place <= before || job.deadline_ms > now_ms
+            });
+        }
+        true
+    }
+
+    /// Tells the shards that there is room again.
+    fn feed(&self) {
+        if self.starved.swap(false, Ordering::SeqCst) {
             for shard in self.routes.local_in_turn() {
                 let job_type = self.job_type.clone();
                 // A full channel is no loss: the shard looks at the stream after its next unit.
                 let _ = shard.try_send(Input::StreamReady { job_type });
             }
         }
-        received
     }
 }
 

@@ -223,7 +223,7 @@ impl Node {
                 // What waits here for a logical server is not renewed: no more than asked for.
                 let is_hosted = logical::server_of(&worker.job_type).is_some();
                 let capacity = if is_hosted { most } else { MOST };
-                around.streams.open(worker, capacity, &around.routes, &around.post)?.1
+                around.streams.open(worker, capacity, around)?.1
             }
         };
         let mut jobs = Vec::new();

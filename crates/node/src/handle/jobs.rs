@@ -42,7 +42,7 @@ impl Node {
         capacity: usize,
     ) -> Result<JobStream, Error> {
         let around = &self.inner.around;
-        let (end, stream) = around.streams.open(request, capacity, &around.routes, &around.post)?;
+        let (end, stream) = around.streams.open(request, capacity, around)?;
         if self.inner.routes.has_way() {
             let mut following = self.inner.following.lock().unwrap_or_else(PoisonError::into_inner);
             // Those that have ended are not kept.
