@@ -13,9 +13,12 @@ mod list_order;
 mod number;
 mod pattern;
 mod range;
+mod show;
 mod string;
 mod temporal;
 mod text;
+mod value;
+mod xpath;
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -23,11 +26,13 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::code::{Call, Code};
-use crate::machine::{Machine, Outcome};
+use crate::machine::{Machine, Outcome, refused_by_standard};
+use crate::names::Dialect;
 use crate::temporal::{Date, DateTime, Time};
 use crate::value::{Context, List, Number, Str, Value};
 
 pub(crate) use pattern::Pattern;
+pub(crate) use value::value;
 
 /// Larger values are not computed when an expression is compiled, in units of `Value::weight`.
 const FOLDED_WEIGHT_MAX: u64 = 256;
@@ -175,33 +180,9 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     all().map(|builtin| builtin.name)
 }
 
-/// The known name that is most like `name`, if any is alike.
+/// The built-in function that is most like `name`, if any is alike.
 pub(crate) fn nearest(name: &str) -> Option<&'static str> {
-    names()
-        .map(|known| (distance(name, known), known))
-        .min()
-        .filter(|(distance, known)| *distance <= 1 + known.len() / 4)
-        .map(|(_, known)| known)
-}
-
-/// How many letters have to change; capitals and spaces count little.
-fn distance(left: &str, right: &str) -> usize {
-    let plain = |text: &str| -> Vec<char> {
-        let letters = text.chars().filter(|c| c.is_alphanumeric());
-        letters.flat_map(char::to_lowercase).take(40).collect()
-    };
-    let (left, right) = (plain(left), plain(right));
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, a) in left.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in right.iter().enumerate() {
-            let changed = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[right.len()]
+    crate::nearest::nearest(name, names())
 }
 
 /// Puts arguments into the places of the parameters.
@@ -211,6 +192,7 @@ fn distance(left: &str, right: &str) -> usize {
 pub(crate) fn bind(
     builtin: &'static Builtin,
     arguments: Vec<(Option<Str>, Code)>,
+    dialect: Dialect,
 ) -> Result<Code, String> {
     let named = arguments.iter().any(|(name, _)| name.is_some());
     let codes = if named {
@@ -224,16 +206,16 @@ pub(crate) fn bind(
         }
         arguments.into_iter().map(|(_, code)| code).collect()
     };
-    if let Some(value) = constant(builtin, &codes) {
+    if let Some(value) = constant(builtin, &codes, dialect) {
         return Ok(Code::Constant(value));
     }
-    let pattern = pattern::of_call(builtin, &codes);
+    let pattern = pattern::of_call(builtin, &codes, dialect);
     Ok(Code::Call(Box::new(Call { builtin, arguments: codes.into(), pattern })))
 }
 
 /// The value of a call whose arguments are constants, such as `duration("P10D")`; computed now
 /// if it is small and not null (a call that yields null has to warn whenever it is evaluated).
-fn constant(builtin: &Builtin, codes: &[Code]) -> Option<Value> {
+fn constant(builtin: &Builtin, codes: &[Code], dialect: Dialect) -> Option<Value> {
     let (Work::Plain(work) | Work::Linear(work)) = builtin.work else {
         return None;
     };
@@ -245,6 +227,9 @@ fn constant(builtin: &Builtin, codes: &[Code]) -> Option<Value> {
             }
             _ => return None,
         }
+    }
+    if dialect == Dialect::Standard && refused_by_standard(builtin.name, &values) {
+        return None;
     }
     work(&Arguments { values: &values, pattern: None })
         .filter(|value| !value.is_null() && value.weight() <= FOLDED_WEIGHT_MAX)

@@ -10,7 +10,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::builtin::{Builtin, Pattern};
-use crate::value::{Str, Value};
+use crate::function::Parameter;
+use crate::types::Type;
+use crate::value::{Range, Str, Value};
 
 /// One node.
 #[derive(Debug, PartialEq)]
@@ -56,6 +58,20 @@ pub(crate) enum Code {
 pub(crate) type Chain = (Code, Box<[(Operator, Code)]>);
 
 impl Code {
+    /// A range; a constant if its ends are.
+    pub(crate) fn range(code: RangeCode) -> Self {
+        let RangeCode { start, start_included, end, end_included } = code;
+        match (start, end) {
+            (Self::Constant(start), Self::Constant(end)) => {
+                let range = Range { start, start_included, end, end_included };
+                Self::Constant(Value::from(range))
+            }
+            (start, end) => {
+                Self::Range(Box::new(RangeCode { start, start_included, end, end_included }))
+            }
+        }
+    }
+
     /// A list of these items; a constant if they are.
     pub(crate) fn list(items: Vec<Code>) -> Self {
         if items.iter().all(|item| matches!(item, Self::Constant(_))) {
@@ -105,19 +121,28 @@ pub(crate) enum Operator {
     Power,
 }
 
+/// A comparison of two values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Comparison {
+pub enum Comparison {
+    /// `=`
     Equal,
+    /// `!=`
     NotEqual,
+    /// `<`
     Less,
+    /// `<=`
     LessOrEqual,
+    /// `>`
     Greater,
+    /// `>=`
     GreaterOrEqual,
 }
 
 /// Alternatives, of which one has to hold (or none, if negated).
 #[derive(Debug, PartialEq)]
 pub(crate) struct Tests {
+    /// Whether it is all of a cell, not what follows `in`.
+    pub(crate) whole: bool,
     pub(crate) negated: bool,
     pub(crate) alternatives: Box<[Test]>,
 }
@@ -132,18 +157,6 @@ pub(crate) enum Test {
     Condition(Code),
     /// A value that the input has to equal or to be in.
     Value(Code),
-}
-
-/// A type as `instance of` names it.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Type {
-    Any,
-    /// By the name that `Value::kind_name` uses.
-    Kind(&'static str),
-    List(Box<Type>),
-    Range(Box<Type>),
-    Context(Box<[(Str, Type)]>),
-    Function(u32),
 }
 
 /// What an iteration runs over.
@@ -189,8 +202,10 @@ pub(crate) struct Invoke {
 /// The body of a function literal.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Lambda {
-    pub(crate) parameters: Box<[Str]>,
+    pub(crate) parameters: Box<[Parameter]>,
     /// What it takes along, as seen from where it is written.
     pub(crate) captures: Box<[Slot]>,
+    /// The variables of the scope that it reads.
+    pub(crate) variables: Box<[Str]>,
     pub(crate) body: Code,
 }

@@ -5,14 +5,18 @@
 //! contain values of variables.
 //! Read first: [`Expression::compile`], then [`Expression::evaluate`].
 
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::code::Code;
-use crate::machine::{Machine, Stop};
-use crate::syntax::{Compiled, Dialect, compile};
+pub use crate::code::Comparison;
+use crate::code::{Code, Test};
+use crate::names::{Dialect, Names};
+use crate::nearest::nearest;
+use crate::session::Session;
+use crate::syntax::{Compiled, Form, FreeName, compile};
 use crate::value::{Str, Value};
 
 /// Where an expression finds its variables. Lookups borrow.
@@ -54,7 +58,8 @@ pub struct Expression(Arc<Program>);
 struct Program {
     text: Str,
     code: Code,
-    variables: Vec<Str>,
+    dialect: Dialect,
+    variables: Vec<FreeName>,
     unknown_functions: Vec<Diagnostic>,
 }
 
@@ -127,11 +132,16 @@ pub struct Evaluation {
 impl Expression {
     /// Compiles `text` (without a leading `=`).
     ///
+    /// ```
+    /// let wrong = feel::Expression::compile("if a 1").unwrap_err();
+    /// assert_eq!(wrong.to_string(), "expected `then`, found `1` at byte 5");
+    /// ```
+    ///
     /// # Errors
     /// A [`Diagnostic`] with the position and what was expected there; for a call of an unknown
     /// function, the nearest known one.
     pub fn compile(text: &str) -> Result<Self, Diagnostic> {
-        Self::compile_as(text, Dialect::Expression)?.known_functions_only()
+        Self::compile_as(text, Form::Expression, None)?.known_functions_only()
     }
 
     /// Compiles `text` as [`Expression::compile`] does, but leaves calls of unknown functions to
@@ -141,22 +151,54 @@ impl Expression {
     /// # Errors
     /// A [`Diagnostic`] with the position and what was expected there.
     pub fn compile_tolerant(text: &str) -> Result<Self, Diagnostic> {
-        Self::compile_as(text, Dialect::Expression)
+        Self::compile_as(text, Form::Expression, None)
+    }
+
+    /// Compiles `text` against declarations: names with spaces and operators, named types, the
+    /// dialect. Names that are not declared are looked up in the scope, as ever; calls of unknown
+    /// functions are left to the evaluation.
+    ///
+    /// # Errors
+    /// A [`Diagnostic`] with the position and what was expected there.
+    pub fn compile_with(text: &str, names: &Names) -> Result<Self, Diagnostic> {
+        Self::compile_as(text, Form::Expression, Some(names))
+    }
+
+    /// Compiles unary tests, as [`Expression::compile_unary_tests`] does, against declarations.
+    ///
+    /// # Errors
+    /// A [`Diagnostic`] with the position and what was expected there.
+    pub fn compile_unary_tests_with(text: &str, names: &Names) -> Result<Self, Diagnostic> {
+        Self::compile_as(text, Form::UnaryTests, Some(names))
     }
 
     /// Compiles unary tests, as in a cell of a decision table: `-`, `< 5`, `"a", "b"`,
     /// `not([1..3])`, `? > 3 and ? < 5`. The input is given to [`Expression::evaluate_with_input`].
     /// Calls of unknown functions are left to the evaluation.
     ///
+    /// ```
+    /// use feel::{Environment, Expression, NoVariables, Value};
+    ///
+    /// let tests = Expression::compile_unary_tests("[1..5), > 10")?;
+    /// let environment = Environment { now_ms: 0, steps_max: 1_000 };
+    /// let passes = |input: i64| {
+    ///     tests.evaluate_with_input(&Value::from(input), &NoVariables, &environment).value
+    /// };
+    /// assert_eq!((passes(4), passes(5)), (Value::from(true), Value::from(false)));
+    /// # Ok::<(), feel::Diagnostic>(())
+    /// ```
+    ///
     /// # Errors
     /// A [`Diagnostic`] with the position and what was expected there.
     pub fn compile_unary_tests(text: &str) -> Result<Self, Diagnostic> {
-        Self::compile_as(text, Dialect::UnaryTests)
+        Self::compile_as(text, Form::UnaryTests, None)
     }
 
-    fn compile_as(text: &str, dialect: Dialect) -> Result<Self, Diagnostic> {
-        let Compiled { code, variables, unknown_functions } = compile(text, dialect)?;
-        Ok(Self(Arc::new(Program { text: text.into(), code, variables, unknown_functions })))
+    fn compile_as(text: &str, form: Form, names: Option<&Names>) -> Result<Self, Diagnostic> {
+        let Compiled { code, variables, unknown_functions } = compile(text, form, names)?;
+        let dialect = names.map_or(Dialect::Camunda, |names| names.dialect);
+        let text = text.into();
+        Ok(Self(Arc::new(Program { text, code, dialect, variables, unknown_functions })))
     }
 
     fn known_functions_only(self) -> Result<Self, Diagnostic> {
@@ -177,6 +219,7 @@ impl Expression {
         Self(Arc::new(Program {
             text: "".into(),
             code: Code::Constant(value),
+            dialect: Dialect::Camunda,
             variables: Vec::new(),
             unknown_functions: Vec::new(),
         }))
@@ -197,7 +240,34 @@ impl Expression {
     /// The names of the variables it reads, sorted, each once.
     #[must_use]
     pub fn variables(&self) -> Vec<Str> {
-        self.0.variables.clone()
+        self.0.variables.iter().map(|free| free.name.clone()).collect()
+    }
+
+    /// The variables it reads that are not among `known`: where each is read first, and the
+    /// nearest name that exists. Names that may be entries of a filtered item are left out.
+    ///
+    /// ```
+    /// let expression = feel::Expression::compile("ordre.total > 100")?;
+    /// let unknown = expression.unknown_names(["order", "customer"]);
+    /// assert_eq!(unknown[0].to_string(), "there is no `ordre`; the nearest is `order` at byte 0");
+    /// # Ok::<(), feel::Diagnostic>(())
+    /// ```
+    #[must_use]
+    pub fn unknown_names<'n>(&self, known: impl IntoIterator<Item = &'n str>) -> Vec<Diagnostic> {
+        let known: BTreeSet<&str> = known.into_iter().collect();
+        let unknown = self.0.variables.iter().filter(|free| {
+            !free.perhaps_entry && &*free.name != "?" && !known.contains(&*free.name)
+        });
+        let diagnostics = unknown.map(|FreeName { name, offset, .. }| {
+            let message = match nearest(name, known.iter().copied()) {
+                Some(near) => format!("there is no `{name}`; the nearest is `{near}`"),
+                None => format!("there is no `{name}`"),
+            };
+            Diagnostic { offset: *offset, message }
+        });
+        let mut diagnostics: Vec<Diagnostic> = diagnostics.collect();
+        diagnostics.sort_by_key(|diagnostic| diagnostic.offset);
+        diagnostics
     }
 
     /// Calls of functions that are not built in, or not with these arguments; empty for an
@@ -211,7 +281,7 @@ impl Expression {
     /// that name, if there is one.
     #[must_use]
     pub fn evaluate(&self, scope: &dyn Scope, environment: &Environment) -> Evaluation {
-        self.run(Machine::new(scope, environment, None))
+        self.run(Session::new(environment), None, scope)
     }
 
     /// Evaluates with `input` as `?`.
@@ -222,7 +292,7 @@ impl Expression {
         scope: &dyn Scope,
         environment: &Environment,
     ) -> Evaluation {
-        self.run(Machine::new(scope, environment, Some(input)))
+        self.run(Session::new(environment), Some(input), scope)
     }
 
     /// Evaluates with a source of randomness for `uuid()` and `random number()`, which are null
@@ -234,28 +304,56 @@ impl Expression {
         scope: &dyn Scope,
         environment: &Environment,
     ) -> Evaluation {
-        self.run(Machine::new(scope, environment, None).with_seed(seed))
+        self.run(Session::new(environment).with_seed(seed), None, scope)
     }
 
-    fn run<'a>(&'a self, machine: Machine<'a>) -> Evaluation {
-        let (outcome, mut warnings) = machine.run(&self.0.code);
-        let mut failure = None;
-        let value = outcome.unwrap_or_else(|stop| {
-            let message = match stop {
-                Stop::Steps => "the evaluation takes too many steps",
-                Stop::Depth => "the evaluation is nested too deeply",
-                Stop::Size => "a value is too large or nested too deeply",
-                Stop::Failed(cause) => {
-                    failure = Some(format!(
-                        "Assertion failure on evaluate the expression '{}': {cause}",
-                        self.0.text
-                    ));
-                    return Value::Null;
-                }
-            };
-            warnings.push(Warning { kind: WarningKind::LimitExceeded, message: message.into() });
-            Value::Null
-        });
-        Evaluation { value, warnings, failure }
+    fn run(
+        &self,
+        mut session: Session<'_>,
+        input: Option<&Value>,
+        scope: &dyn Scope,
+    ) -> Evaluation {
+        let value = match input {
+            None => session.evaluate(self, scope),
+            Some(input) => session.evaluate_with_input(self, input, scope),
+        };
+        session.finish(value)
     }
+
+    /// The tests of compiled unary tests, and whether they are negated as a whole, so that a
+    /// decision table can be indexed; `None` for an expression.
+    #[must_use]
+    pub fn tests(&self) -> Option<(bool, Vec<CellTest<'_>>)> {
+        let Code::Tests(tests) = &self.0.code else { return None };
+        let shown = tests.alternatives.iter().map(|test| match test {
+            Test::Anything => CellTest::Anything,
+            Test::Compare(comparison, Code::Constant(value)) => {
+                CellTest::Compare(*comparison, value)
+            }
+            Test::Value(Code::Constant(value)) => CellTest::Value(value),
+            Test::Compare(..) | Test::Value(_) | Test::Condition(_) => CellTest::Computed,
+        });
+        Some((tests.negated, shown.collect()))
+    }
+
+    pub(crate) fn code(&self) -> &Code {
+        &self.0.code
+    }
+
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.0.dialect
+    }
+}
+
+/// One of the tests in a cell of a decision table.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum CellTest<'e> {
+    /// `-`: every input passes.
+    Anything,
+    /// The input is compared with a constant.
+    Compare(Comparison, &'e Value),
+    /// The input has to equal a constant, or to be in it if it is a range or list.
+    Value(&'e Value),
+    /// It has to be evaluated.
+    Computed,
 }

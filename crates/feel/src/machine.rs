@@ -22,16 +22,19 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::code::{Code, Member, Slot};
-use crate::expression::{Environment, Scope, Warning, WarningKind};
+use crate::expression::{Environment, Expression, Scope, Warning, WarningKind};
 use crate::function::Function;
-use crate::value::Value;
+use crate::names::Dialect;
+use crate::session::Session;
+use crate::value::{List, Value};
 
 pub(crate) use compare::order;
+pub(crate) use invoke::refused_by_standard;
 
 /// How deep evaluation may recurse.
 const DEPTH_MAX: u32 = 256;
 /// Later warnings are dropped.
-const WARNINGS_MAX: usize = 32;
+pub(crate) const WARNINGS_MAX: usize = 32;
 
 /// Why an evaluation ends early.
 #[derive(Debug)]
@@ -44,6 +47,17 @@ pub(crate) enum Stop {
     Size,
     /// `assert` failed.
     Failed(Box<str>),
+}
+
+impl Stop {
+    pub(crate) fn message(&self) -> &str {
+        match self {
+            Self::Steps => "the evaluation takes too many steps",
+            Self::Depth => "the evaluation is nested too deeply",
+            Self::Size => "a value is too large or nested too deeply",
+            Self::Failed(cause) => cause,
+        }
+    }
 }
 
 pub(crate) type Outcome<T> = Result<T, Stop>;
@@ -95,30 +109,34 @@ pub(crate) struct Machine<'a> {
     warnings: Vec<Warning>,
     /// The state of the source of randomness, if there is one.
     random: Option<u64>,
+    dialect: Dialect,
 }
 
 impl<'a> Machine<'a> {
-    pub(crate) fn new(
-        scope: &'a dyn Scope,
-        environment: &'a Environment,
-        input: Option<&'a Value>,
+    /// A machine that goes on where the session is; [`Machine::leave`] gives back what is left.
+    pub(crate) fn in_session<'e: 'a>(
+        session: &mut Session<'e>,
+        (scope, input): (&'a dyn Scope, Option<&'a Value>),
     ) -> Self {
         Self {
             scope,
-            environment,
-            steps: environment.steps_max,
-            depth: 0,
+            environment: session.environment,
+            steps: session.steps,
+            depth: session.depth,
             locals: Vec::new(),
             captured: &[],
             function: None,
             input: input.map(Ref::Borrowed),
-            warnings: Vec::new(),
-            random: None,
+            warnings: core::mem::take(&mut session.warnings),
+            random: session.random,
+            dialect: Dialect::Camunda,
         }
     }
 
-    pub(crate) fn with_seed(self, seed: u64) -> Self {
-        Self { random: Some(seed), ..self }
+    pub(crate) fn leave(self, session: &mut Session<'_>) {
+        session.steps = self.steps;
+        session.warnings = self.warnings;
+        session.random = self.random;
     }
 
     /// The next 64 random bits, if there is a source (SplitMix64).
@@ -131,11 +149,27 @@ impl<'a> Machine<'a> {
         Some(bits ^ bits >> 31)
     }
 
-    /// Evaluates and returns what the outcome is, with all warnings.
-    pub(crate) fn run(mut self, code: &'a Code) -> (Outcome<Value>, Vec<Warning>) {
-        let outcome = self.eval(code).map(Ref::into_value);
+    /// Evaluates a whole expression.
+    pub(crate) fn evaluate(&mut self, expression: &'a Expression) -> Outcome<Value> {
+        self.dialect = expression.dialect();
+        let outcome = self.eval(expression.code()).map(Ref::into_value);
         debug_assert!(self.locals.is_empty(), "COD-1: who pushes a local also pops it");
-        (outcome, self.warnings)
+        outcome
+    }
+
+    /// Evaluates code that stands in no expression, by the rules of the standard.
+    pub(crate) fn evaluate_code(&mut self, code: &'a Code) -> Outcome<Value> {
+        self.dialect = Dialect::Standard;
+        self.eval(code).map(Ref::into_value)
+    }
+
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Whether the standard's rules hold where Camunda's differ.
+    pub(crate) fn is_standard(&self) -> bool {
+        self.dialect == Dialect::Standard
     }
 
     pub(crate) fn environment(&self) -> &'a Environment {
@@ -216,6 +250,15 @@ impl<'a> Machine<'a> {
         }
     }
 
+    /// The list that a local holds itself, such as the results of a loop so far.
+    pub(super) fn local_list(&self, code: &Code) -> Option<&List> {
+        let Code::Slot(Slot::Local(position)) = code else { return None };
+        match self.locals.get(*position as usize)? {
+            Ref::Owned(Value::List(list)) => Some(list),
+            _ => None,
+        }
+    }
+
     fn peek_member(&self, member: &'a Member) -> Option<&'a Value> {
         for slot in &member.items {
             if let Value::Context(context) = self.peek_slot(*slot)?
@@ -283,6 +326,11 @@ impl<'a> Machine<'a> {
 
     #[cold]
     fn no_variable(&mut self, name: &str) -> Ref<'a> {
+        if self.is_standard()
+            && let Some(function) = crate::builtin::value(name)
+        {
+            return Ref::Owned(Value::Function(function));
+        }
         self.warn(WarningKind::NoVariableFound, || format!("No variable found with name '{name}'"));
         Ref::Borrowed(&NULL)
     }

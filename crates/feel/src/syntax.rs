@@ -11,5 +11,17 @@ mod operator;
 mod parser;
 mod primary;
 mod test;
+mod typing;
 
-pub(crate) use parser::{Compiled, Dialect, compile};
+use alloc::vec::Vec;
+
+use crate::value::Str;
+
+pub(crate) use parser::{Compiled, Form, FreeName, compile};
+
+/// The words and signs that a name consists of; empty if it cannot be written without back-ticks.
+pub(crate) fn words(name: &str) -> Vec<Str> {
+    let tokens = lexer::tokenize(name).unwrap_or_default();
+    let shown = tokens.iter().filter(|token| token.kind != lexer::Kind::End);
+    shown.map(|token| name[token.start..token.end].into()).collect()
+}

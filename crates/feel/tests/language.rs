@@ -196,6 +196,20 @@ fn unary_tests_see_their_input() {
         assert_eq!(holds(text, no), Value::from(false), "{text} {no}");
     }
     assert_eq!(holds("-", 1), Value::from(true));
+    let boolean = |text: &str, input: bool| {
+        let tests = Expression::compile_unary_tests(text).expect(text);
+        tests.evaluate_with_input(&Value::from(input), &NoVariables, &ENVIRONMENT).value
+    };
+    for (text, input, passes) in [
+        ("true", true, true),
+        ("true", false, false),
+        ("false", true, false),
+        ("false", false, true),
+        ("not(true)", false, true),
+        ("1 < 2 or false", false, true),
+    ] {
+        assert_eq!(boolean(text, input), Value::from(passes), "{text} {input}");
+    }
     let scope = Context::builder().with("?", 3).build();
     let tests = Expression::compile_unary_tests("< 4").expect("tests");
     assert_eq!(tests.evaluate(&scope, &ENVIRONMENT).value, Value::from(true));

@@ -11,6 +11,7 @@ mod config;
 mod demo;
 mod deploy;
 mod explain;
+mod expression;
 mod finding;
 mod incident;
 mod instance;

@@ -24,6 +24,8 @@ pub(crate) const CODES: &[(&str, &str)] = &[
     (BACKUP, "a backup cannot be used"),
     (SECRET, "a secret is not where its reference says"),
     (INSECURE, "the connection to the server is not secure"),
+    (EXPRESSION, "an expression is wrong"),
+    (NO_RESULT, "an expression has no result"),
 ];
 
 pub(crate) const UNREACHABLE: &str = "CLI-001";
@@ -39,6 +41,8 @@ pub(crate) const STORAGE: &str = "CLI-010";
 pub(crate) const BACKUP: &str = "CLI-011";
 pub(crate) const SECRET: &str = "CLI-020";
 pub(crate) const INSECURE: &str = "CLI-021";
+pub(crate) const EXPRESSION: &str = "CLI-040";
+pub(crate) const NO_RESULT: &str = "CLI-041";
 /// A code of `api`, whose check the configuration makes first.
 pub(crate) const EXPOSED: &str = "API-007";
 

@@ -7,6 +7,8 @@
 
 #[path = "cli/commands.rs"]
 mod commands;
+#[path = "cli/feel.rs"]
+mod feel;
 #[path = "cli/serve.rs"]
 mod serve;
 #[path = "cli/server.rs"]

@@ -4,80 +4,41 @@
 //! Read first: `TABLE`.
 
 use alloc::string::{String, ToString};
-use core::fmt::Write;
 
-use crate::builtin::{Arguments, Builtin, Work};
+use crate::builtin::{Arguments, Builtin, Work, show};
+use crate::expression::Expression;
 use crate::json;
-use crate::value::{Number, Value};
+use crate::machine::{Machine, Outcome, order};
+use crate::value::{Number, Range, Value};
+
+/// The longest text of a range, in bytes.
+const RANGE_TEXT_MAX: usize = 1000;
+/// What reading a range costs, in steps.
+const RANGE_STEPS: u64 = 200;
 
 pub(super) const TABLE: &[Builtin] = &[
-    Builtin { name: "string", parameters: &["from"], work: Work::Linear(string) },
+    Builtin { name: "string", parameters: &["from"], work: Work::Machine(string) },
     Builtin {
         name: "number",
         parameters: &["from", "grouping separator?", "decimal separator?"],
         work: Work::Linear(number),
     },
+    Builtin { name: "range", parameters: &["from"], work: Work::Machine(range) },
     Builtin { name: "to json", parameters: &["value"], work: Work::Linear(to_json) },
     Builtin { name: "from json", parameters: &["value"], work: Work::Linear(from_json) },
 ];
 
-fn string(arguments: &Arguments<'_>) -> Option<Value> {
-    match arguments.get(0) {
-        Value::Null => Some(Value::Null),
-        Value::String(text) => Some(Value::String(text.clone())),
+fn string(machine: &mut Machine<'_>, arguments: &Arguments<'_>) -> Outcome<Option<Value>> {
+    machine.charge(arguments.get(0).weight() / 4)?;
+    Ok(Some(match arguments.get(0) {
+        Value::Null => Value::Null,
+        Value::String(text) => Value::String(text.clone()),
         other => {
             let mut out = String::new();
-            write_feel(other, &mut out);
-            Some(Value::from(out))
+            show::write(other, machine.dialect(), &mut out);
+            Value::from(out)
         }
-    }
-}
-
-/// Appends a value as FEEL shows it.
-fn write_feel(value: &Value, out: &mut String) {
-    // Writing to a string cannot fail.
-    let _ = match value {
-        Value::Null => write!(out, "null"),
-        Value::Boolean(truth) => write!(out, "{truth}"),
-        Value::Number(number) => write!(out, "{number}"),
-        Value::String(text) => {
-            json::write(&Value::String(text.clone()), out);
-            Ok(())
-        }
-        Value::List(list) => {
-            for (position, item) in list.iter().enumerate() {
-                out.push_str(if position == 0 { "[" } else { ", " });
-                write_feel(item, out);
-            }
-            out.push_str(if list.is_empty() { "[]" } else { "]" });
-            Ok(())
-        }
-        Value::Context(context) => {
-            out.push('{');
-            for (position, (name, item)) in context.iter().enumerate() {
-                out.push_str(if position == 0 { "" } else { ", " });
-                out.push_str(name);
-                out.push(':');
-                write_feel(item, out);
-            }
-            out.push('}');
-            Ok(())
-        }
-        Value::Date(date) => write!(out, "{date}"),
-        Value::Time(time) => write!(out, "{time}"),
-        Value::DateTime(moment) => write!(out, "{moment}"),
-        Value::DaysDuration(duration) => write!(out, "{duration}"),
-        Value::MonthsDuration(duration) => write!(out, "{duration}"),
-        Value::Range(range) => {
-            out.push(if range.start_included { '[' } else { '(' });
-            write_feel(&range.start, out);
-            out.push_str("..");
-            write_feel(&range.end, out);
-            out.push(if range.end_included { ']' } else { ')' });
-            Ok(())
-        }
-        Value::Function(_) => write!(out, "function"),
-    };
+    }))
 }
 
 fn number(arguments: &Arguments<'_>) -> Option<Value> {
@@ -107,6 +68,27 @@ fn number(arguments: &Arguments<'_>) -> Option<Value> {
         text = text.replace(decimal, ".");
     }
     Number::parse(&text).map(Value::Number)
+}
+
+/// The range that a text writes, with literals as its ends.
+fn range(machine: &mut Machine<'_>, arguments: &Arguments<'_>) -> Outcome<Option<Value>> {
+    let Some(text) = arguments.string(0).filter(|text| text.len() <= RANGE_TEXT_MAX) else {
+        return Ok(None);
+    };
+    machine.charge(RANGE_STEPS)?;
+    Ok(match Expression::compile(text).ok().as_ref().and_then(Expression::as_constant) {
+        Some(value @ Value::Range(range)) if same_kind(range) => Some(value.clone()),
+        _ => None,
+    })
+}
+
+/// Whether the ends can be compared, and one of them is given.
+fn same_kind(range: &Range) -> bool {
+    match (&range.start, &range.end) {
+        (Value::Null, end) => order(end, end).is_some(),
+        (start, Value::Null) => order(start, start).is_some(),
+        (start, end) => order(start, end).is_some_and(|order| order.is_le()),
+    }
 }
 
 fn to_json(arguments: &Arguments<'_>) -> Option<Value> {

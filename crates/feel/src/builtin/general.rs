@@ -52,7 +52,17 @@ fn assert(_: &mut Machine<'_>, arguments: &Arguments<'_>) -> Outcome<Option<Valu
 
 /// Whether both are of the same kind and the same in every part, offsets and zones included.
 fn is(arguments: &Arguments<'_>) -> Option<Value> {
-    Some(Value::Boolean(arguments.get(0) == arguments.get(1)))
+    Some(Value::Boolean(match (arguments.get(0), arguments.get(1)) {
+        (Value::Time(left), Value::Time(right)) => {
+            left.nanos() == right.nanos() && left.zone().is(right.zone())
+        }
+        (Value::DateTime(left), Value::DateTime(right)) => {
+            left.date() == right.date()
+                && left.time().nanos() == right.time().nanos()
+                && left.time().zone().is(right.time().zone())
+        }
+        (left, right) => left == right,
+    }))
 }
 
 fn from_ai(arguments: &Arguments<'_>) -> Option<Value> {

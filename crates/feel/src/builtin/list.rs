@@ -169,7 +169,7 @@ fn replace_where(
     items: &mut [Value],
     new: &Value,
 ) -> Outcome<()> {
-    if function.lambda().parameters.len() != 2 {
+    if function.parameters().len() != 2 {
         return Ok(());
     }
     for item in items {

@@ -246,7 +246,7 @@ fn sort(machine: &mut Machine<'_>, arguments: &Arguments<'_>) -> Outcome<Option<
     };
     machine.charge(list.len() as u64)?;
     match arguments.get(1) {
-        Value::Function(precedes) if precedes.lambda().parameters.len() == 2 => {
+        Value::Function(precedes) if precedes.parameters().len() == 2 => {
             Ok(Some(Value::from(merge_sort(machine, precedes, list.to_vec())?)))
         }
         Value::Null if !arguments.is_given(1) => {

@@ -8,9 +8,11 @@ use alloc::string::String;
 
 use regex::{Regex, RegexBuilder};
 
+use crate::builtin::xpath::translate;
 use crate::builtin::{Arguments, Builtin};
 use crate::code::Code;
 use crate::machine::{Machine, Outcome};
+use crate::names::Dialect;
 use crate::value::Value;
 
 /// The most memory that a compiled pattern may take, in bytes.
@@ -34,9 +36,12 @@ impl PartialEq for Pattern {
 impl Pattern {
     /// Compiles a pattern with flags out of `i`, `m`, `s`, `x` and `q`; `None` if it is wrong or
     /// too large.
-    fn new(pattern: &str, flags: &str) -> Option<Self> {
+    fn new(pattern: &str, flags: &str, dialect: Dialect) -> Option<Self> {
+        let standard = dialect == Dialect::Standard;
         let mut builder = if flags.contains('q') {
             RegexBuilder::new(&regex::escape(pattern))
+        } else if standard {
+            RegexBuilder::new(&translate(pattern, flags.contains('x')))
         } else {
             RegexBuilder::new(pattern)
         };
@@ -45,7 +50,7 @@ impl Pattern {
                 'i' => builder.case_insensitive(true),
                 'm' => builder.multi_line(true),
                 's' => builder.dot_matches_new_line(true),
-                'x' => builder.ignore_whitespace(true),
+                'x' => builder.ignore_whitespace(!standard),
                 'q' => &mut builder,
                 _ => return None,
             };
@@ -67,7 +72,7 @@ fn places(name: &str) -> Option<(usize, usize)> {
 
 /// The compiled pattern of a call whose pattern and flags are constant. A wrong pattern is not
 /// an error here: the call yields null with a warning, as one that is computed.
-pub(super) fn of_call(builtin: &Builtin, codes: &[Code]) -> Option<Pattern> {
+pub(super) fn of_call(builtin: &Builtin, codes: &[Code], dialect: Dialect) -> Option<Pattern> {
     let (pattern, flags) = places(builtin.name)?;
     let Some(Code::Constant(Value::String(pattern))) = codes.get(pattern) else {
         return None;
@@ -77,7 +82,7 @@ pub(super) fn of_call(builtin: &Builtin, codes: &[Code]) -> Option<Pattern> {
         Some(Code::Constant(Value::String(flags))) => flags,
         Some(_) => return None,
     };
-    Pattern::new(pattern, flags)
+    Pattern::new(pattern, flags, dialect)
 }
 
 /// Runs `work` with the pattern of a call: the compiled one, or one compiled now.
@@ -101,5 +106,5 @@ pub(super) fn with_pattern<T>(
         _ => return Ok(None),
     };
     machine.charge(COMPILE_STEPS + pattern.len() as u64 * 4)?;
-    Ok(Pattern::new(pattern, flags).map(|pattern| work(&pattern.regex)))
+    Ok(Pattern::new(pattern, flags, machine.dialect()).map(|pattern| work(&pattern.regex)))
 }

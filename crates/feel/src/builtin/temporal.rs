@@ -66,14 +66,7 @@ fn time(arguments: &Arguments<'_>) -> Option<Value> {
     if !arguments.is_given(1) {
         return match arguments.get(0) {
             Value::String(text) => Time::parse(text).map(Value::Time),
-            Value::DateTime(moment) => {
-                // The day is lost, so a zone becomes the offset that it had on that day.
-                let zone = match (moment.time().zone().name(), moment.offset_seconds()) {
-                    (Some(_), Some(offset)) => Zone::offset(offset)?,
-                    _ => moment.time().zone().clone(),
-                };
-                Time::from_nanos(moment.time().nanos(), zone).map(Value::Time)
-            }
+            Value::DateTime(moment) => Some(Value::Time(moment.time().clone())),
             Value::Date(_) => Time::new(0, 0, 0, 0, Zone::utc()).map(Value::Time),
             _ => arguments.time(0).cloned().map(Value::Time),
         };

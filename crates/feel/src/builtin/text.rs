@@ -112,6 +112,10 @@ fn extract(machine: &mut Machine<'_>, arguments: &Arguments<'_>) -> Outcome<Opti
 
 fn join(arguments: &Arguments<'_>) -> Option<Value> {
     let list = arguments.list(0)?;
+    if arguments.values.len() == 3 {
+        // A prefix comes with a suffix or not at all.
+        return None;
+    }
     let part = |position: usize| match arguments.get(position) {
         Value::Null => Some(""),
         Value::String(text) => Some(&**text),

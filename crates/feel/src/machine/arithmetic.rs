@@ -144,11 +144,12 @@ fn subtract(left: &Value, right: &Value) -> Option<Value> {
         (Value::DateTime(left), Value::DateTime(right)) => {
             left.since(right).map(Value::DaysDuration)
         }
+        // A date is its midnight in UTC; a local time is not comparable with that.
         (Value::DateTime(left), Value::Date(right)) => days(
-            left.local_nanos() - i128::from(right.epoch_days()) * crate::temporal::NANOS_PER_DAY,
+            left.epoch_nanos()? - i128::from(right.epoch_days()) * crate::temporal::NANOS_PER_DAY,
         ),
         (Value::Date(left), Value::DateTime(right)) => days(
-            i128::from(left.epoch_days()) * crate::temporal::NANOS_PER_DAY - right.local_nanos(),
+            i128::from(left.epoch_days()) * crate::temporal::NANOS_PER_DAY - right.epoch_nanos()?,
         ),
         (Value::Time(left), Value::Time(right)) => {
             let shift = match (left.offset_seconds(), right.offset_seconds()) {

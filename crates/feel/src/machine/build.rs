@@ -8,8 +8,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::code::{Code, Lambda, RangeCode};
-use crate::function::Function;
-use crate::machine::{Machine, Outcome, Ref, Stop};
+use crate::expression::WarningKind;
+use crate::function::{Closure, Function};
+use crate::machine::{Machine, NULL, Outcome, Ref, Stop};
 use crate::value::{Context, Range, Str, Value};
 
 /// The largest value that may be built, in units of [`Value::weight`].
@@ -17,13 +18,16 @@ const WEIGHT_MAX: u64 = 1 << 23;
 /// The deepest value that may be built.
 const VALUE_DEPTH_MAX: u32 = 200;
 
+/// Refuses values that are too large or too deep.
+pub(super) fn within_limits(weight: u64, depth: u32) -> Outcome<()> {
+    if weight > WEIGHT_MAX || depth > VALUE_DEPTH_MAX { Err(Stop::Size) } else { Ok(()) }
+}
+
 impl<'a> Machine<'a> {
     /// Refuses values that are too large or too deep; large ones cost steps.
     pub(crate) fn built(&mut self, value: Value) -> Outcome<Value> {
         let weight = value.weight();
-        if weight > WEIGHT_MAX || value.depth() > VALUE_DEPTH_MAX {
-            return Err(Stop::Size);
-        }
+        within_limits(weight, value.depth())?;
         self.charge(weight / 64)?;
         Ok(value)
     }
@@ -55,7 +59,13 @@ impl<'a> Machine<'a> {
             }
         }
         self.locals.truncate(bottom);
-        self.built(Value::Context(Context::new(values))).map(Ref::Owned)
+        let count = values.len();
+        let context = Context::new(values);
+        if self.is_standard() && context.len() < count {
+            self.warn(WarningKind::InvalidType, || "A context has an entry twice".into());
+            return Ok(Ref::Borrowed(&NULL));
+        }
+        self.built(Value::Context(context)).map(Ref::Owned)
     }
 
     #[inline(never)]
@@ -74,6 +84,12 @@ impl<'a> Machine<'a> {
     #[inline(never)]
     pub(super) fn function(&mut self, lambda: &'a Arc<Lambda>) -> Outcome<Ref<'a>> {
         let captured = lambda.captures.iter().map(|slot| self.slot(*slot).into_value()).collect();
-        self.built(Value::Function(Function::new(lambda.clone(), captured))).map(Ref::Owned)
+        let known = lambda
+            .variables
+            .iter()
+            .filter_map(|name| self.scope.get(name).map(|value| (name.clone(), value.clone())));
+        let variables = known.collect();
+        let closure = Closure { lambda: lambda.clone(), captured, variables };
+        self.built(Value::Function(Function::closure(closure))).map(Ref::Owned)
     }
 }

@@ -10,6 +10,7 @@ use core::cmp::Ordering;
 use crate::code::{Code, Comparison};
 use crate::expression::WarningKind;
 use crate::machine::{Machine, Outcome, Ref};
+use crate::temporal::{DateTime, Time};
 use crate::value::{Range, Value};
 
 impl<'a> Machine<'a> {
@@ -66,6 +67,11 @@ impl<'a> Machine<'a> {
         if matches!(left, Value::List(_) | Value::Context(_) | Value::Range(_) | Value::String(_)) {
             self.charge(left.weight().min(right.weight()) / 2)?;
         }
+        if self.is_standard()
+            && let Some(truth) = equal_to_the_second(left, right)
+        {
+            return Ok(Some(truth));
+        }
         Ok(equal(left, right))
     }
 
@@ -82,6 +88,29 @@ impl<'a> Machine<'a> {
             _ => Value::Null,
         }))
     }
+}
+
+/// The standard compares times by hour, minute and second; `None` for anything else.
+fn equal_to_the_second(left: &Value, right: &Value) -> Option<bool> {
+    let cut = |value: &Value| match value {
+        Value::Time(time) => whole_second(time).map(Value::Time),
+        Value::DateTime(moment) => {
+            whole_second(moment.time()).map(|time| Value::from(DateTime::new(moment.date(), time)))
+        }
+        _ => None,
+    };
+    let (left_cut, right_cut) = (cut(left), cut(right));
+    if left_cut.is_none() && right_cut.is_none() {
+        return None;
+    }
+    equal(left_cut.as_ref().unwrap_or(left), right_cut.as_ref().unwrap_or(right))
+}
+
+/// The time without its fraction of a second, if it has one.
+fn whole_second(time: &Time) -> Option<Time> {
+    let fraction = u64::from(time.subsecond_nanos());
+    let whole = Time::from_nanos(time.nanos() - fraction, time.zone().clone());
+    whole.filter(|_| fraction > 0)
 }
 
 /// Whether two values are equal; `None` if they are of kinds that cannot be.

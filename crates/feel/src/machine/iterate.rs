@@ -8,23 +8,30 @@ use alloc::vec::Vec;
 
 use crate::code::{Code, For, Quantified, Source};
 use crate::expression::WarningKind;
-use crate::machine::{Machine, Outcome, Ref};
-use crate::value::{List, Number, Value};
+use crate::machine::build::within_limits;
+use crate::machine::{Machine, NULL, Outcome, Ref};
+use crate::temporal::Date;
+use crate::value::{List, Number, Range, Value};
 
 /// What one source runs over.
 enum Items<'a> {
     Borrowed(&'a [Value]),
     Owned(List),
     Count(i64, i64),
+    /// From the first day to the last, as days since 1970.
+    Days(i64, i64),
 }
 
 /// What is done with each combination of items.
 enum Work<'a, 'w> {
-    /// `partial` is the local that holds the results so far, if the body reads it.
     Collect {
         body: &'a Code,
-        partial: Option<usize>,
         results: &'w mut Vec<Value>,
+    },
+    /// The results so far are a local that the body reads.
+    Grow {
+        body: &'a Code,
+        partial: usize,
     },
     Decide {
         condition: &'a Code,
@@ -38,19 +45,24 @@ impl<'a> Machine<'a> {
     #[inline(never)]
     pub(super) fn for_loop(&mut self, code: &'a For) -> Outcome<Ref<'a>> {
         let bottom = self.locals.len();
-        self.locals.push(Ref::Owned(Value::from(Vec::new())));
         let mut results = Vec::new();
-        let mut work = Work::Collect {
-            body: &code.body,
-            partial: code.uses_partial.then_some(bottom),
-            results: &mut results,
+        let mut work = if code.uses_partial {
+            self.locals.push(Ref::Owned(Value::from(Vec::new())));
+            Work::Grow { body: &code.body, partial: bottom }
+        } else {
+            self.locals.push(Ref::Borrowed(&NULL));
+            Work::Collect { body: &code.body, results: &mut results }
         };
         let done = self.iterate(&code.sources, &mut work);
-        self.locals.truncate(bottom);
+        self.locals.truncate(bottom + 1);
+        let partial = self.locals.pop();
         if !done? {
             return Ok(Ref::Owned(Value::Null));
         }
-        self.built(Value::from(results)).map(Ref::Owned)
+        match partial {
+            Some(partial) if code.uses_partial => self.built(partial.into_value()).map(Ref::Owned),
+            _ => self.built(Value::from(results)).map(Ref::Owned),
+        }
     }
 
     #[inline(never)]
@@ -105,10 +117,15 @@ impl<'a> Machine<'a> {
                     }
                 }
             }
-            Items::Count(first, last) => {
+            Items::Count(first, last) | Items::Days(first, last) => {
+                let days = matches!(items, Items::Days(..));
                 let mut at = first;
                 loop {
-                    let item = Ref::Owned(Value::Number(Number::from(at)));
+                    let item = Ref::Owned(if days {
+                        Date::from_epoch_days(at).map_or(Value::Null, Value::Date)
+                    } else {
+                        Value::Number(Number::from(at))
+                    });
                     if !self.iterate_with(item, rest, work, bottom)? {
                         return Ok(false);
                     }
@@ -145,12 +162,13 @@ impl<'a> Machine<'a> {
     #[inline]
     fn work(&mut self, work: &mut Work<'a, '_>) -> Outcome<()> {
         match work {
-            Work::Collect { body, partial, results } => {
+            Work::Collect { body, results } => {
                 let value = self.eval(body)?.into_value();
                 results.push(value);
-                if let Some(partial) = *partial {
-                    self.update_partial(partial, results)?;
-                }
+            }
+            Work::Grow { body, partial } => {
+                let value = self.eval(body)?.into_value();
+                self.grow(*partial, value)?;
             }
             Work::Decide { condition, decisive, unknown, decided } => {
                 let value = self.eval(condition)?;
@@ -164,14 +182,15 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// Puts the results so far where the body reads them.
-    fn update_partial(&mut self, position: usize, results: &[Value]) -> Outcome<()> {
-        self.charge(results.len() as u64 / 4)?;
-        let partial = self.built(Value::from(results.to_vec()))?;
-        if let Some(slot) = self.locals.get_mut(position) {
-            *slot = Ref::Owned(partial);
-        }
-        Ok(())
+    /// Adds a result to those that the body can read; a copy is paid for.
+    fn grow(&mut self, partial: usize, value: Value) -> Outcome<()> {
+        let Some(Ref::Owned(Value::List(results))) = self.locals.get_mut(partial) else {
+            return Ok(());
+        };
+        let alone = results.push(value);
+        let (weight, depth, length) = (results.weight(), results.depth(), results.len() as u64);
+        within_limits(weight, depth)?;
+        if alone { Ok(()) } else { self.charge(length / 4) }
     }
 
     fn items(&mut self, source: &'a Source) -> Outcome<Option<Items<'a>>> {
@@ -179,7 +198,8 @@ impl<'a> Machine<'a> {
             Source::Value(code) => match self.eval(code)? {
                 Ref::Borrowed(Value::List(list)) => Ok(Some(Items::Borrowed(list))),
                 Ref::Owned(Value::List(list)) => Ok(Some(Items::Owned(list))),
-                Ref::Owned(Value::Range(range)) => Ok(self.count(&range.start, &range.end)),
+                Ref::Owned(Value::Range(range)) => Ok(self.within(&range)),
+                Ref::Borrowed(Value::Range(range)) => Ok(self.within(range)),
                 other => {
                     let kind = other.value().kind_name();
                     self.warn(WarningKind::InvalidType, || {
@@ -196,13 +216,34 @@ impl<'a> Machine<'a> {
         }
     }
 
+    /// What lies in a range; open ends are left out.
+    fn within(&mut self, range: &Range) -> Option<Items<'a>> {
+        let items = self.count(&range.start, &range.end)?;
+        let (Items::Count(first, last) | Items::Days(first, last)) = items else {
+            return Some(items);
+        };
+        let step = if first <= last { 1 } else { -1 };
+        let from = first.checked_add(if range.start_included { 0 } else { step })?;
+        let to = last.checked_sub(if range.end_included { 0 } else { step })?;
+        if (step > 0 && from > to) || (step < 0 && from < to) {
+            return Some(Items::Borrowed(&[]));
+        }
+        Some(match items {
+            Items::Days(..) => Items::Days(from, to),
+            _ => Items::Count(from, to),
+        })
+    }
+
     fn count(&mut self, first: &Value, last: &Value) -> Option<Items<'a>> {
         if let (Some(first), Some(last)) = (first.as_i64(), last.as_i64()) {
             return Some(Items::Count(first, last));
         }
+        if let (Value::Date(first), Value::Date(last)) = (first, last) {
+            return Some(Items::Days(first.epoch_days(), last.epoch_days()));
+        }
         let (first, last) = (first.kind_name(), last.kind_name());
         self.warn(WarningKind::InvalidType, || {
-            format!("Expected whole numbers but found {first} and {last}")
+            format!("Expected whole numbers or dates but found {first} and {last}")
         });
         None
     }

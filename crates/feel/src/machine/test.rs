@@ -35,6 +35,10 @@ impl<'a> Machine<'a> {
                 None => result = None,
             }
         }
+        if tests.whole && self.is_standard() {
+            // A cell passes or does not.
+            result = result.or(Some(false));
+        }
         let truth = if tests.negated { result.map(|truth| !truth) } else { result };
         Ok(Ref::Owned(truth.map_or(Value::Null, Value::Boolean)))
     }
@@ -57,6 +61,13 @@ impl<'a> Machine<'a> {
                 });
                 Ok(None)
             }
+            // A literal is a value to be equal to. Against other inputs Camunda takes it, as any
+            // boolean, as "holds".
+            Test::Value(Code::Constant(Value::Boolean(wanted)))
+                if self.is_standard() || matches!(input, Value::Boolean(_)) =>
+            {
+                Ok(Some(input.as_bool() == Some(*wanted)))
+            }
             Test::Value(code) => {
                 let value = self.eval(code)?;
                 self.matches(input, value.value())
@@ -73,6 +84,10 @@ impl<'a> Machine<'a> {
                     self.not_comparable(input, &range.start);
                 }
                 Ok(inside)
+            }
+            // In the standard a boolean is a value to be equal to; Camunda takes it as "holds".
+            Value::Boolean(_) if self.is_standard() && matches!(input, Value::Boolean(_)) => {
+                Ok(Some(input == value))
             }
             Value::Boolean(truth) if !matches!(input, Value::Boolean(_)) => Ok(Some(*truth)),
             Value::Boolean(true) => Ok(Some(true)),

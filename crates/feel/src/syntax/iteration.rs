@@ -9,9 +9,14 @@ use alloc::vec::Vec;
 
 use crate::code::{Code, For, Lambda, Quantified, Source};
 use crate::expression::Diagnostic;
+use crate::function::Parameter;
 use crate::syntax::lexer::Kind;
 use crate::syntax::parser::{Frame, Parser};
+use crate::types::Type;
 use crate::value::Str;
+
+/// The longest name that is introduced, in words and signs.
+const NAME_TOKENS_MAX: usize = 32;
 
 impl Parser<'_> {
     pub(super) fn for_loop(&mut self) -> Result<Code, Diagnostic> {
@@ -62,6 +67,9 @@ impl Parser<'_> {
     /// A name being introduced.
     pub(super) fn parameter_name(&mut self) -> Result<Str, Diagnostic> {
         let source = self.source();
+        if let Some(name) = self.spaced_name() {
+            return Ok(name);
+        }
         let name = match self.kind() {
             Kind::Quoted => Str::from(&source[1..source.len() - 1]),
             Kind::Word if !super::name::is_reserved(source) => Str::from(source),
@@ -71,16 +79,36 @@ impl Parser<'_> {
         Ok(name)
     }
 
+    /// A name of several words or signs being introduced: what stands before `in`, `,`, `:` or
+    /// `)`, when there is no other way to read it.
+    fn spaced_name(&mut self) -> Option<Str> {
+        use Kind::{CloseParen, Colon, Comma, Dot, Minus, Number, Plus, Slash, Star, Word};
+        if self.kind() != Word || super::name::is_reserved(self.source()) {
+            return None;
+        }
+        let count = (1..NAME_TOKENS_MAX).find(|distance| {
+            let kind = self.kind_after(*distance);
+            let ends = kind == Word && self.source_after(*distance) == "in";
+            ends || !matches!(kind, Word | Number | Plus | Minus | Star | Slash | Dot)
+        })?;
+        let ends = matches!(self.kind_after(count), Comma | Colon | CloseParen | Word);
+        if count < 2 || !ends {
+            return None;
+        }
+        let name = self.words(count);
+        self.at += count;
+        Some(name.into())
+    }
+
     /// `function(a, b: type) body`; `own_name` is what the function may call itself.
     pub(super) fn function(&mut self, own_name: Option<Str>) -> Result<Code, Diagnostic> {
         self.advance();
         self.expect(Kind::OpenParen, "`(` and parameters")?;
-        let mut parameters: Vec<Str> = Vec::new();
+        let mut parameters: Vec<Parameter> = Vec::new();
         while self.kind() != Kind::CloseParen {
-            parameters.push(self.parameter_name()?);
-            if self.eat(Kind::Colon) {
-                self.skip_type()?;
-            }
+            let name = self.parameter_name()?;
+            let kind = if self.eat(Kind::Colon) { self.parameter_type()? } else { Type::Any };
+            parameters.push(Parameter { name, kind });
             if !self.eat(Kind::Comma) {
                 break;
             }
@@ -91,27 +119,15 @@ impl Parser<'_> {
         }
         self.frames.push(Frame { own_name, ..Frame::default() });
         for parameter in &parameters {
-            self.push_local(Some(parameter.clone()));
+            self.push_local(Some(parameter.name.clone()));
         }
         let body = self.expression();
-        let captures = self.frames.pop().unwrap_or_default().captures;
-        let lambda =
-            Lambda { parameters: parameters.into(), captures: captures.into(), body: body? };
-        Ok(Code::Function(Arc::new(lambda)))
-    }
-
-    /// The type of a parameter is read and not enforced.
-    fn skip_type(&mut self) -> Result<(), Diagnostic> {
-        let mut open = 0u32;
-        loop {
-            match self.kind() {
-                Kind::Less => open += 1,
-                Kind::Greater => open = open.saturating_sub(1),
-                Kind::Comma | Kind::CloseParen if open == 0 => return Ok(()),
-                Kind::Word | Kind::Comma | Kind::Colon | Kind::Arrow | Kind::Minus => {}
-                _ => return Err(self.expected("a type")),
-            }
-            self.advance();
-        }
+        let frame = self.frames.pop().unwrap_or_default();
+        Ok(Code::Function(Arc::new(Lambda {
+            parameters: parameters.into(),
+            captures: frame.captures.into(),
+            variables: frame.variables.into(),
+            body: body?,
+        })))
     }
 }

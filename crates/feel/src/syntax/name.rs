@@ -7,7 +7,9 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::code::{Code, Member, Slot};
-use crate::syntax::parser::{Local, Parser};
+use crate::syntax::parser::{FreeName, Local, Parser};
+use crate::syntax::words;
+use crate::types::Type;
 use crate::value::Str;
 
 /// Words that are never names.
@@ -45,11 +47,13 @@ struct Found {
 
 impl Parser<'_> {
     pub(super) fn push_local(&mut self, name: Option<Str>) {
-        self.push(Local { name, item: false, used: false });
+        let words = name.as_deref().map(several_words).unwrap_or_default();
+        self.push(Local { name, words, item: false, used: false });
     }
 
     pub(super) fn push_item(&mut self) {
-        self.push(Local { name: Some("item".into()), item: true, used: false });
+        let words = Vec::new();
+        self.push(Local { name: Some("item".into()), words, item: true, used: false });
     }
 
     fn push(&mut self, local: Local) {
@@ -69,7 +73,16 @@ impl Parser<'_> {
         let outside = match found.slot {
             Some(slot) => Code::Slot(slot),
             None => {
-                self.variables.push(name.into());
+                self.variables.push(FreeName {
+                    name: name.into(),
+                    perhaps_entry: !found.items.is_empty(),
+                    offset: self.name_start,
+                });
+                for frame in self.frames.iter_mut().skip(1) {
+                    if frame.variables.iter().all(|known| &**known != name) {
+                        frame.variables.push(name.into());
+                    }
+                }
                 Code::Variable(name.into())
             }
         };
@@ -81,6 +94,50 @@ impl Parser<'_> {
             items: found.items.into(),
             otherwise: outside,
         }))
+    }
+
+    /// The name of several words that stands here and is declared (or introduced by the text
+    /// itself), and how many tokens it takes; the longest there is.
+    pub(super) fn name_here(&self) -> Option<(Str, usize)> {
+        let token = |distance| self.source_after(distance);
+        let mut longest: Option<(&Str, usize)> =
+            self.names.and_then(|names| names.variable_at(token));
+        let in_filter = self.frames.iter().flat_map(|frame| &frame.locals).any(|local| local.item);
+        let entry = self.names.filter(|_| in_filter).and_then(|names| names.entry_at(token));
+        let locals = self.frames.iter().flat_map(|frame| &frame.locals).filter_map(|local| {
+            let spelled = !local.words.is_empty()
+                && local.words.iter().enumerate().all(|(at, word)| &**word == token(at));
+            local.name.as_ref().filter(|_| spelled).map(|name| (name, local.words.len()))
+        });
+        for found in entry.into_iter().chain(locals) {
+            if longest.is_none_or(|known| found.1 > known.1) {
+                longest = Some(found);
+            }
+        }
+        longest.map(|(name, count)| (name.clone(), count))
+    }
+
+    /// The name of several words that stands here and may follow `base.`.
+    pub(super) fn entry_here(&self, base: &Code, before: &[Str]) -> Option<(Str, usize)> {
+        let token = |distance| self.source_after(distance);
+        let (name, count) = self.names?.entry_at(token)?;
+        let kind = self
+            .type_of(base)
+            .and_then(|kind| before.iter().try_fold(kind, |kind, name| kind.entry(name)));
+        let fits = kind.is_none_or(|kind| !kind.lists_entries() || kind.entry(name).is_some());
+        fits.then(|| (name.clone(), count))
+    }
+
+    /// The declared type of what `code` reads.
+    fn type_of(&self, code: &Code) -> Option<&Type> {
+        match code {
+            Code::Variable(name) => self.names?.type_of(name),
+            Code::Path(path) => {
+                path.1.iter().try_fold(self.type_of(&path.0)?, |kind, name| kind.entry(name))
+            }
+            Code::Filter(filter) => self.type_of(&filter.0),
+            _ => None,
+        }
     }
 
     /// Whether `name` is a local (so that it hides a function of that name).
@@ -128,4 +185,11 @@ impl Parser<'_> {
         });
         Slot::Captured(u32::try_from(position).unwrap_or(u32::MAX))
     }
+}
+
+/// What a name is written with, if that is more than one word.
+fn several_words(name: &str) -> Vec<Str> {
+    let simple = name.chars().all(|c| c.is_alphanumeric() || c == '_');
+    let tokens = if simple { Vec::new() } else { words(name) };
+    if tokens.len() > 1 { tokens } else { Vec::new() }
 }

@@ -7,7 +7,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::code::{Code, Comparison, Operator, Test, Tests, Type};
+use crate::code::{Code, Comparison, Operator, Test, Tests};
 use crate::expression::Diagnostic;
 use crate::syntax::lexer::Kind;
 use crate::syntax::parser::Parser;
@@ -76,7 +76,7 @@ impl<'t> Parser<'t> {
             self.advance();
             let alternatives = self.nested(Self::tests)?;
             self.expect(Kind::CloseParen, "`,` or `)`")?;
-            return Ok(Tests { negated: false, alternatives });
+            return Ok(Tests { whole: false, negated: false, alternatives });
         }
         let outer = core::mem::take(&mut self.input_used);
         let test = if let Some(operator) = comparison(self.kind()) {
@@ -93,7 +93,7 @@ impl<'t> Parser<'t> {
             if self.input_used { Test::Condition(code) } else { Test::Value(code) }
         };
         self.input_used = outer;
-        Ok(Tests { negated: false, alternatives: [test].into() })
+        Ok(Tests { whole: false, negated: false, alternatives: [test].into() })
     }
 
     /// Whether the parentheses here hold unary tests rather than one expression.
@@ -193,7 +193,14 @@ impl<'t> Parser<'t> {
                 Kind::Dot => {
                     let mut names: Vec<Str> = Vec::new();
                     while self.eat(Kind::Dot) {
-                        names.push(self.property()?);
+                        let name = match self.entry_here(&code, &names) {
+                            Some((name, count)) => {
+                                self.at += count;
+                                name
+                            }
+                            None => self.property()?,
+                        };
+                        names.push(name);
                     }
                     Code::Path(Box::new((code, names.into())))
                 }
@@ -233,7 +240,10 @@ impl<'t> Parser<'t> {
             if comparison(parser.kind()).is_some() {
                 let item = parser.resolve("item");
                 let alternatives = parser.tests()?;
-                return Ok(Code::In(Box::new((item, Tests { negated: false, alternatives }))));
+                return Ok(Code::In(Box::new((
+                    item,
+                    Tests { whole: false, negated: false, alternatives },
+                ))));
             }
             parser.expression()
         });
@@ -241,90 +251,6 @@ impl<'t> Parser<'t> {
         let condition = condition?;
         self.expect(Kind::CloseBracket, "`]` to end the filter")?;
         Ok(Code::Filter(Box::new((list, condition))))
-    }
-
-    /// A type after `instance of`.
-    fn type_name(&mut self) -> Result<Type, Diagnostic> {
-        let words = self.type_words();
-        let Some((count, name)) = words else {
-            return Err(self.expected("a type"));
-        };
-        for _ in 0..count {
-            self.advance();
-        }
-        if !self.eat(Kind::Less) {
-            return Ok(match name {
-                "Any" => Type::Any,
-                "function" => Type::Function(u32::MAX),
-                name => Type::Kind(name),
-            });
-        }
-        let result = match name {
-            "list" => Type::List(Box::new(self.nested(Self::type_name)?)),
-            "range" => Type::Range(Box::new(self.nested(Self::type_name)?)),
-            "context" => Type::Context(self.type_entries()?),
-            "function" => Type::Function(self.type_parameters()?),
-            _ => return Err(self.expected("no parameters for this type")),
-        };
-        self.expect(Kind::Greater, "`>` to end the parameters of the type")?;
-        if name == "function" && self.eat(Kind::Arrow) {
-            self.nested(Self::type_name)?;
-        }
-        Ok(result)
-    }
-
-    fn type_entries(&mut self) -> Result<Box<[(Str, Type)]>, Diagnostic> {
-        let mut entries = Vec::new();
-        loop {
-            let name = self.parameter_name()?;
-            self.expect(Kind::Colon, "`:` and a type")?;
-            entries.push((name, self.nested(Self::type_name)?));
-            if !self.eat(Kind::Comma) {
-                return Ok(entries.into());
-            }
-        }
-    }
-
-    fn type_parameters(&mut self) -> Result<u32, Diagnostic> {
-        let mut count = 0;
-        while self.kind() != Kind::Greater {
-            self.nested(Self::type_name)?;
-            count += 1;
-            if !self.eat(Kind::Comma) {
-                break;
-            }
-        }
-        Ok(count)
-    }
-
-    /// How many words name a type here, and the name that values use for it.
-    fn type_words(&self) -> Option<(usize, &'static str)> {
-        const NAMES: [(&[&str], &str); 17] = [
-            (&["years", "and", "months", "duration"], "years and months duration"),
-            (&["days", "and", "time", "duration"], "days and time duration"),
-            (&["year", "-", "month", "-", "duration"], "years and months duration"),
-            (&["day", "-", "time", "-", "duration"], "days and time duration"),
-            (&["date", "and", "time"], "date and time"),
-            (&["date", "time"], "date and time"),
-            (&["date"], "date"),
-            (&["time"], "time"),
-            (&["number"], "number"),
-            (&["string"], "string"),
-            (&["boolean"], "boolean"),
-            (&["list"], "list"),
-            (&["context"], "context"),
-            (&["range"], "range"),
-            (&["function"], "function"),
-            (&["Any"], "Any"),
-            (&["Null"], "null"),
-        ];
-        let matches = |words: &[&str]| {
-            words.iter().enumerate().all(|(distance, word)| {
-                self.source_after(distance) == *word
-                    && matches!(self.kind_after(distance), Kind::Word | Kind::Minus)
-            })
-        };
-        NAMES.iter().find(|(words, _)| matches(words)).map(|(words, name)| (words.len(), *name))
     }
 }
 

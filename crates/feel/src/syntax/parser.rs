@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 
 use crate::code::{Code, Slot};
 use crate::expression::Diagnostic;
+use crate::names::{Dialect, Names};
 use crate::syntax::lexer::{Kind, Token, tokenize};
 use crate::value::Str;
 
@@ -22,7 +23,7 @@ const LINKS_MAX: u32 = 400;
 
 /// What the text is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Dialect {
+pub(crate) enum Form {
     /// One expression.
     Expression,
     /// A cell of a decision table.
@@ -33,15 +34,20 @@ pub(crate) enum Dialect {
 #[derive(Debug)]
 pub(crate) struct Compiled {
     pub(crate) code: Code,
-    /// Free variables, sorted.
-    pub(crate) variables: Vec<Str>,
+    /// Free variables by name, each once.
+    pub(crate) variables: Vec<FreeName>,
     /// Calls of names that are no built-in function.
     pub(crate) unknown_functions: Vec<Diagnostic>,
 }
 
 /// Parses and resolves `text`.
-pub(crate) fn compile(text: &str, dialect: Dialect) -> Result<Compiled, Diagnostic> {
+pub(crate) fn compile<'t>(
+    text: &'t str,
+    form: Form,
+    names: Option<&'t Names>,
+) -> Result<Compiled, Diagnostic> {
     let mut parser = Parser {
+        names,
         text,
         tokens: tokenize(text)?,
         at: 0,
@@ -50,19 +56,30 @@ pub(crate) fn compile(text: &str, dialect: Dialect) -> Result<Compiled, Diagnost
         frames: Vec::from([Frame::default()]),
         input_used: false,
         variables: Vec::new(),
+        name_start: 0,
         unknown_functions: Vec::new(),
     };
-    let code = match dialect {
-        Dialect::Expression => parser.expression()?,
-        Dialect::UnaryTests => Code::Tests(Box::new(parser.unary_tests()?)),
+    let code = match form {
+        Form::Expression => parser.expression()?,
+        Form::UnaryTests => Code::Tests(Box::new(parser.unary_tests()?)),
     };
     if parser.kind() != Kind::End {
         return Err(parser.expected("an operator or the end"));
     }
     let mut variables = parser.variables;
     variables.sort();
-    variables.dedup();
+    variables.dedup_by(|later, first| later.name == first.name);
     Ok(Compiled { code, variables, unknown_functions: parser.unknown_functions })
+}
+
+/// A name that the text does not introduce itself.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct FreeName {
+    pub(crate) name: Str,
+    /// Whether it may be an entry of a filtered item instead of a variable.
+    pub(crate) perhaps_entry: bool,
+    /// Where it is read.
+    pub(crate) offset: usize,
 }
 
 /// The locals of one function body, or of the expression itself.
@@ -71,6 +88,8 @@ pub(super) struct Frame {
     pub(super) locals: Vec<Local>,
     /// What the function takes along, as seen from the frame around it.
     pub(super) captures: Vec<Slot>,
+    /// The variables of the scope that it reads.
+    pub(super) variables: Vec<Str>,
     /// The name under which the function can call itself.
     pub(super) own_name: Option<Str>,
 }
@@ -78,12 +97,15 @@ pub(super) struct Frame {
 #[derive(Debug)]
 pub(super) struct Local {
     pub(super) name: Option<Str>,
+    /// What the name is written with if that is more than one word.
+    pub(super) words: Vec<Str>,
     /// Whether it is the item of a filter, whose entries are names too.
     pub(super) item: bool,
     pub(super) used: bool,
 }
 
 pub(super) struct Parser<'t> {
+    pub(super) names: Option<&'t Names>,
     pub(super) text: &'t str,
     pub(super) tokens: Vec<Token>,
     pub(super) at: usize,
@@ -92,7 +114,9 @@ pub(super) struct Parser<'t> {
     pub(super) frames: Vec<Frame>,
     /// Whether `?` has been read since this was last cleared.
     pub(super) input_used: bool,
-    pub(super) variables: Vec<Str>,
+    pub(super) variables: Vec<FreeName>,
+    /// Where the name that is being resolved starts.
+    pub(super) name_start: usize,
     pub(super) unknown_functions: Vec<Diagnostic>,
 }
 
@@ -162,6 +186,10 @@ impl<'t> Parser<'t> {
         Diagnostic { offset: token.start, message: format!("expected {what}, found {found}") }
     }
 
+    pub(super) fn dialect(&self) -> Dialect {
+        self.names.map_or(Dialect::Camunda, |names| names.dialect)
+    }
+
     /// Runs a rule one level deeper.
     pub(super) fn nested<T>(
         &mut self,
@@ -191,6 +219,7 @@ impl<'t> Parser<'t> {
     /// The rule that everything starts with.
     pub(super) fn expression(&mut self) -> Result<Code, Diagnostic> {
         self.nested(|parser| match parser.word() {
+            "if" | "for" | "some" | "every" if parser.name_here().is_some() => parser.disjunction(),
             "if" => parser.conditional(),
             "for" => parser.for_loop(),
             "some" | "every" => parser.quantified(),

@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 use crate::builtin::{self, Builtin};
 use crate::code::{Code, Comparison, Invoke, RangeCode};
 use crate::expression::Diagnostic;
+use crate::names::Dialect;
 use crate::syntax::lexer::{Kind, unescape};
 use crate::syntax::name::is_reserved;
 use crate::syntax::operator::comparison;
@@ -20,9 +21,12 @@ use crate::value::{Number, Str, Value};
 
 /// The longest name of a function, in words.
 const WORDS_MAX: usize = 6;
+/// The longest name of an argument, in words and signs.
+const TOKENS_MAX: usize = 32;
 
 impl Parser<'_> {
     pub(super) fn primary(&mut self) -> Result<Code, Diagnostic> {
+        self.name_start = self.token().start;
         let source = self.source();
         let code = match self.kind() {
             Kind::Number => match Number::parse(source) {
@@ -65,6 +69,15 @@ impl Parser<'_> {
 
     fn word_primary(&mut self) -> Result<Code, Diagnostic> {
         let word = self.source();
+        if let Some((name, count)) = self.name_here()
+            && self.builtin_here().is_none_or(|(_, words)| words <= count)
+        {
+            self.at += count;
+            return match self.kind() {
+                Kind::OpenParen => self.call_by_name(&name),
+                _ => Ok(self.resolve(&name)),
+            };
+        }
         let constant = match word {
             "null" => Some(Value::Null),
             "true" => Some(Value::Boolean(true)),
@@ -109,7 +122,7 @@ impl Parser<'_> {
         builtin::find(&name).zip(Some(words))
     }
 
-    fn words(&self, count: usize) -> String {
+    pub(super) fn words(&self, count: usize) -> String {
         let mut name = String::new();
         for distance in 0..count {
             if distance > 0 {
@@ -123,7 +136,7 @@ impl Parser<'_> {
     fn builtin_call(&mut self, builtin: &'static Builtin) -> Result<Code, Diagnostic> {
         let start = self.token().start;
         let arguments = self.nested(Self::arguments)?;
-        Ok(builtin::bind(builtin, arguments).unwrap_or_else(|message| {
+        Ok(builtin::bind(builtin, arguments, self.dialect()).unwrap_or_else(|message| {
             self.unknown_functions.push(Diagnostic { offset: start, message });
             let callee = Code::Variable(builtin.name.into());
             Code::Invoke(Box::new(Invoke { callee, arguments: [].into() }))
@@ -154,15 +167,7 @@ impl Parser<'_> {
         self.expect(Kind::OpenParen, "`(`")?;
         let mut arguments = Vec::new();
         while self.kind() != Kind::CloseParen {
-            let words = (0..=WORDS_MAX).find(|distance| self.kind_after(*distance) != Kind::Word);
-            let name = match words {
-                Some(count) if count > 0 && self.kind_after(count) == Kind::Colon => {
-                    let name = self.words(count);
-                    self.at += count + 1;
-                    Some(name.into())
-                }
-                _ => None,
-            };
+            let name = self.argument_name();
             arguments.push((name, self.expression()?));
             if !self.eat(Kind::Comma) {
                 break;
@@ -170,6 +175,21 @@ impl Parser<'_> {
         }
         self.expect(Kind::CloseParen, "`,` or `)`")?;
         Ok(arguments)
+    }
+
+    /// The name before a `:`, with its words one space apart.
+    fn argument_name(&mut self) -> Option<Str> {
+        let is_part = |kind| {
+            use Kind::{Dot, Minus, Number, Plus, Quoted, Slash, Star, Word};
+            matches!(kind, Word | Quoted | Number | Plus | Minus | Star | Slash | Dot)
+        };
+        let count = (0..=TOKENS_MAX).find(|distance| !is_part(self.kind_after(*distance)))?;
+        if count == 0 || self.kind_after(count) != Kind::Colon {
+            return None;
+        }
+        let name = self.words(count);
+        self.at += count + 1;
+        Some(name.trim_matches('`').into())
     }
 
     fn parenthesised(&mut self) -> Result<Code, Diagnostic> {
@@ -189,7 +209,7 @@ impl Parser<'_> {
             return Err(self.expected("`]` or `)` to end the range"));
         }
         self.advance();
-        Ok(Code::Range(Box::new(RangeCode { start, start_included, end, end_included })))
+        Ok(Code::range(RangeCode { start, start_included, end, end_included }))
     }
 
     /// `]1..10]`: open at the start.
@@ -226,7 +246,7 @@ impl Parser<'_> {
         } else {
             RangeCode { start: end, start_included: included, end: nothing, end_included: false }
         };
-        Ok(Code::Range(Box::new(range)))
+        Ok(Code::range(range))
     }
 
     fn list(&mut self) -> Result<Code, Diagnostic> {
@@ -293,13 +313,22 @@ impl Parser<'_> {
             Kind::Word => {
                 let start = self.token().start;
                 let mut end = self.token().end;
-                while let Kind::Word | Kind::Number | Kind::Plus | Kind::Minus | Kind::Star =
-                    self.kind_after(1)
+                while let Kind::Word
+                | Kind::Number
+                | Kind::Plus
+                | Kind::Minus
+                | Kind::Star
+                | Kind::Slash
+                | Kind::Dot = self.kind_after(1)
                 {
                     self.advance();
                     end = self.token().end;
                 }
-                self.text[start..end].into()
+                let name = &self.text[start..end];
+                match self.dialect() {
+                    Dialect::Standard => one_space(name),
+                    Dialect::Camunda => name.into(),
+                }
             }
             _ => return Err(self.expected("the name of an entry")),
         };
@@ -307,4 +336,15 @@ impl Parser<'_> {
         self.expect(Kind::Colon, "`:` and a value")?;
         Ok(name)
     }
+}
+
+/// A name with one space where it has more.
+fn one_space(name: &str) -> Str {
+    let mut parts = name.split_whitespace();
+    let mut out = String::from(parts.next().unwrap_or_default());
+    for part in parts {
+        out.push(' ');
+        out.push_str(part);
+    }
+    out.into()
 }

@@ -17,15 +17,19 @@ impl Parser<'_> {
     pub(super) fn unary_tests(&mut self) -> Result<Tests, Diagnostic> {
         if self.kind() == Kind::Minus && self.kind_after(1) == Kind::End {
             self.advance();
-            return Ok(Tests { negated: false, alternatives: [Test::Anything].into() });
+            return Ok(Tests {
+                whole: true,
+                negated: false,
+                alternatives: [Test::Anything].into(),
+            });
         }
         if self.is_word("not") && self.kind_after(1) == Kind::OpenParen && self.closes_at_end() {
             self.at += 2;
             let alternatives = self.tests()?;
             self.expect(Kind::CloseParen, "`,` or `)`")?;
-            return Ok(Tests { negated: true, alternatives });
+            return Ok(Tests { whole: true, negated: true, alternatives });
         }
-        Ok(Tests { negated: false, alternatives: self.tests()? })
+        Ok(Tests { whole: true, negated: false, alternatives: self.tests()? })
     }
 
     /// Whether the parenthesis after the current word is closed by the last token.

@@ -63,6 +63,19 @@ impl<'a> Reader<'a> {
         Time::new(hour, minute, second, nanos, zone)
     }
 
+    /// `24:00`, `24:00:00`, `24:00:00.000`.
+    fn midnight(&mut self) -> Option<Time> {
+        self.rest = self.rest.strip_prefix("24:00")?;
+        if self.eat(':') {
+            let seconds = self.two()?;
+            let fraction = if self.eat('.') { nanoseconds(self.digits(1, 32)?)? } else { 0 };
+            if seconds != 0 || fraction != 0 {
+                return None;
+            }
+        }
+        Time::new(0, 0, 0, 0, self.zone()?)
+    }
+
     fn zone(&mut self) -> Option<Zone> {
         if self.eat('@') {
             let name = core::mem::take(&mut self.rest);
@@ -132,7 +145,12 @@ impl DateTime {
     pub fn parse(text: &str) -> Option<Self> {
         whole(text, |reader| {
             let date = reader.date()?;
-            let time = reader.eat('T').then(|| reader.time())??;
+            reader.eat('T').then_some(())?;
+            // Hour 24 is the midnight at the end of the day.
+            let end_of_day = reader.rest.starts_with("24:00");
+            let date =
+                if end_of_day { Date::from_epoch_days(date.epoch_days() + 1)? } else { date };
+            let time = if end_of_day { reader.midnight()? } else { reader.time()? };
             let result = Self::new(date, time);
             // A time that the zone skips on that day reads as the moment it stands for.
             match (result.time().zone().name(), result.epoch_nanos()) {

@@ -68,6 +68,11 @@ impl Zone {
         }
     }
 
+    /// Whether both are the same zone or the same offset; a zone is never an offset.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.name() == other.name() && self.standard_offset() == other.standard_offset()
+    }
+
     /// The fixed offset, or the offset of the zone outside daylight saving time.
     pub(crate) fn standard_offset(&self) -> Option<i32> {
         let at = |month| Date::new(2024, month, 1).and_then(|date| self.offset_at(date, 0));

@@ -14,7 +14,7 @@ use crate::value::Value;
 #[derive(Debug, Clone, Default)]
 pub struct List(Arc<ListData>);
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct ListData {
     items: Vec<Value>,
     depth: u32,
@@ -26,6 +26,16 @@ impl List {
     #[must_use]
     pub fn depth(&self) -> u32 {
         self.0.depth.max(1)
+    }
+
+    /// Adds an item at the end; false if that took a copy, because somebody else has the list.
+    pub(crate) fn push(&mut self, item: Value) -> bool {
+        let alone = Arc::get_mut(&mut self.0).is_some();
+        let data = Arc::make_mut(&mut self.0);
+        data.depth = data.depth.max(item.depth().saturating_add(1));
+        data.weight = data.weight.max(1).saturating_add(item.weight());
+        data.items.push(item);
+        alone
     }
 
     /// How large it is when written out, in units of about 16 bytes.
