@@ -22,6 +22,7 @@ const FAMILIES: &[(&str, &str)] = &[
     ("API", "Requests"),
     ("BPMN", "Process models"),
     ("CLI", "The command line"),
+    ("DMN", "Decision models"),
     ("NODE", "The running server"),
     ("PKG", "Packages"),
 ];

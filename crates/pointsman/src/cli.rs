@@ -11,8 +11,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::output::{self, Format};
 use crate::problem::{Exit, Failure};
 use crate::{
-    bench, config, demo, deploy, explain, expression, incident, instance, lock, message, package,
-    process, publish, queue, request, serve, server, settings, storage, token,
+    bench, config, decision, demo, deploy, explain, expression, incident, instance, lock, message,
+    package, process, publish, queue, request, serve, server, settings, storage, token,
 };
 
 /// A process server: published documents start durable BPMN processes.
@@ -36,6 +36,9 @@ enum Command {
     /// Make, check, test, build or show packages, without a server.
     #[command(subcommand)]
     Package(package::Command),
+    /// Evaluate decisions, or run conformance tests of DMN, without a server.
+    #[command(subcommand)]
+    Decision(decision::Command),
     /// Evaluate and check FEEL expressions; run cases. Needs no server.
     #[command(subcommand)]
     Feel(expression::Command),
@@ -111,6 +114,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Serve(options) => serve::run(options),
         Command::Config(command) => config::run(command, format),
         Command::Package(command) => package::run(command, format),
+        Command::Decision(command) => decision::run(command, format),
         Command::Feel(command) => expression::run(command, format),
         Command::Deploy(options) => deploy::run(options, format),
         Command::Publish(options) => publish::run(options, format),

@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn every_code_of_every_crate_has_a_page() {
-        let tables = [host::CODES, node::CODES, bpmn::CODES, CODES];
+        let tables = [host::CODES, node::CODES, bpmn::CODES, dmn::CODES, CODES];
         for (code, title) in tables.into_iter().flatten() {
             let page = PAGES.iter().find(|(known, _)| known == code);
             let first = page.and_then(|(_, text)| text.lines().next());

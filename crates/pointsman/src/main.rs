@@ -8,6 +8,7 @@ mod bench;
 mod cli;
 mod client;
 mod config;
+mod decision;
 mod demo;
 mod deploy;
 mod explain;

@@ -7,6 +7,8 @@
 
 #[path = "cli/commands.rs"]
 mod commands;
+#[path = "cli/decision.rs"]
+mod decision;
 #[path = "cli/feel.rs"]
 mod feel;
 #[path = "cli/serve.rs"]

@@ -12,6 +12,7 @@ use crate::tree::{File, Tree};
 /// The crates of ours, and what each may depend on. The compiler sees to it that there is no cycle.
 const ARROWS: &[(&str, &[&str])] = &[
     ("feel", &[]),
+    ("dmn", &["feel"]),
     ("bpmn", &["feel"]),
     ("engine", &["bpmn", "feel"]),
     ("proto", &[]),
@@ -20,7 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("node", &["host", "store", "engine", "bpmn", "feel"]),
     ("sim", &["node", "host", "store", "engine", "feel"]),
     ("api", &["node", "host", "store", "proto", "engine", "feel"]),
-    ("pointsman", &["api", "node", "host", "store", "engine", "bpmn", "feel", "proto"]),
+    ("pointsman", &["api", "node", "host", "store", "engine", "dmn", "bpmn", "feel", "proto"]),
     ("xtask", &[]),
 ];
 

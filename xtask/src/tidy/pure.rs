@@ -10,8 +10,12 @@ use crate::tree::{File, Tree};
 type Exception = Option<&'static str>;
 
 /// The pure crates.
-const PURE: &[(&str, Exception)] =
-    &[("feel", None), ("bpmn", Some("its XML reader, quick-xml, needs std")), ("engine", None)];
+const PURE: &[(&str, Exception)] = &[
+    ("feel", None),
+    ("dmn", Some("its XML reader, quick-xml, needs std")),
+    ("bpmn", Some("its XML reader, quick-xml, needs std")),
+    ("engine", None),
+];
 
 /// What a pure crate on `std` must not touch.
 const IMPURE: &[&str] = &[
