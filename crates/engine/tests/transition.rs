@@ -501,6 +501,7 @@ proptest! {
         let count = |counter: &AtomicU32| counter.load(Ordering::Relaxed);
         let (refused, runs, steps) = (count(&REFUSED), count(&RUNS), count(&STEPS));
         let shown = format!("{played} played, {refused} refused, {steps} steps in {runs} runs");
-        assert!(played < 100 || (played > refused * 4 && steps * 2 > runs * 3), "{shown}");
+        // Of fewer, chance alone may say otherwise: 1 of 20 runs failed when 100 were enough.
+        assert!(played < 250 || (played > refused * 4 && steps * 2 > runs * 3), "{shown}");
     }
 }
