@@ -24,6 +24,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How long is waited for the stored tokens before it is waited for them again.
 const READ: Duration = Duration::from_secs(30);
 
+/// The pause before that.
+const READ_PAUSE: Duration = Duration::from_millis(100);
+
 /// Everything that certificates and tokens were read from, in use.
 pub(super) struct Secured {
     faces: Option<Handle<Faces>>,
@@ -87,7 +90,14 @@ impl Secured {
             let node = node.clone();
             chores.spawn(async move {
                 // Until the stored ones are read, nobody can say that a token is none.
-                while node.ready(READ).await.is_err() {}
+                loop {
+                    match node.ready(READ).await {
+                        Ok(()) => break,
+                        // It never will be: the program ends.
+                        Err(node::Error::Format { .. }) => return,
+                        Err(_) => tokio::time::sleep(READ_PAUSE).await,
+                    }
+                }
                 tokens.follow(node.tokens_in_force()).await;
             });
         }
