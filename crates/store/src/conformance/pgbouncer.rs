@@ -31,28 +31,40 @@ const SHELL: &str =
     r#""$1" "$2" >>"$2.log" 2>&1 & pool=$!; read -r end; kill -KILL $pool; wait $pool"#;
 
 /// A running pool.
-pub struct Pool {
-    server: &'static Server,
+pub struct Pool<'s> {
+    server: &'s Server,
     _stdin: ChildStdin,
     _shell: Child,
     users: AtomicU32,
 }
 
-impl Pool {
+impl Pool<'static> {
     /// The one that all tests of a program share; none if a program is not installed, which is
     /// said under the name of the test.
     #[must_use]
     pub fn shared(test: &str) -> Option<&'static Self> {
-        static SHARED: OnceLock<Option<Pool>> = OnceLock::new();
+        static SHARED: OnceLock<Option<Pool<'static>>> = OnceLock::new();
         let server = Server::shared(test)?;
         let shared = SHARED.get_or_init(|| Some(Self::start(server, &program()?))).as_ref();
         if shared.is_none() {
-            eprintln!("skipped: {test}: no PgBouncer; `{PROGRAM}` may name its program");
+            say_skipped(test);
         }
         shared
     }
+}
 
-    fn start(server: &'static Server, program: &Path) -> Self {
+impl<'s> Pool<'s> {
+    /// One in front of a test's own server.
+    #[must_use]
+    pub fn before(server: &'s Server, test: &str) -> Option<Self> {
+        let program = program();
+        if program.is_none() {
+            say_skipped(test);
+        }
+        Some(Self::start(server, &program?))
+    }
+
+    fn start(server: &'s Server, program: &Path) -> Self {
         let directory = server.directory();
         let users = (0..USERS).fold(String::new(), |mut users, number| {
             let _infallible = writeln!(users, "\"pooled_{number}\" \"\"");
@@ -65,6 +77,7 @@ impl Pool {
              [pgbouncer]\nlisten_port = {PORT}\nunix_socket_dir = {place}\n\
              auth_type = trust\nauth_file = {place}/users.txt\n\
              pool_mode = transaction\ndefault_pool_size = 5\nserver_idle_timeout = 1\n\
+             server_login_retry = 1\n\
              max_client_conn = 1000\n"
         );
         let file = directory.join("pgbouncer.ini");
@@ -96,6 +109,10 @@ impl Pool {
         let place = self.server.directory().display();
         format!("host={place} port={PORT} user={user} dbname=postgres")
     }
+}
+
+fn say_skipped(test: &str) {
+    eprintln!("skipped: {test}: no PgBouncer; `{PROGRAM}` may name its program");
 }
 
 /// The program.

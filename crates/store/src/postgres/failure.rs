@@ -2,11 +2,11 @@
 //!
 //! Boundary: translation only. No text has a password in it: only what the server and the system
 //! said is quoted.
-//! Read first: [`Trouble`].   Tests: `tests/postgres_faults.rs`
+//! Read first: [`Trouble`].   Tests: `tests/postgres_faults`, `link/tests.rs`
 
 use std::error::Error as _;
 
-use tokio_postgres::error::{Severity, SqlState};
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use crate::port::Error;
 
@@ -35,9 +35,8 @@ impl Trouble {
             }
             return Self::Refused(error);
         };
-        let is_end = matches!(cause.parsed_severity(), Some(Severity::Fatal | Severity::Panic));
         let code = cause.code();
-        if is_end || *code == SqlState::READ_ONLY_SQL_TRANSACTION {
+        if ends(cause) || *code == SqlState::READ_ONLY_SQL_TRANSACTION {
             // The second: the server that we knew is a standby now.
             return Self::Lost(text_of(&error));
         }
@@ -48,8 +47,21 @@ impl Trouble {
         {
             return Self::Again(text_of(&error));
         }
-        Self::Refused(error)
+        // On a connection that is gone, what came behind the error is not known.
+        if is_closed { Self::Lost(text_of(&error)) } else { Self::Refused(error) }
     }
+}
+
+/// Whether the connection ends with it. A pool of connections says so in the text only, in one
+/// language; a server's text may be in another, but it has a field that is not.
+fn ends(cause: &DbError) -> bool {
+    let is_end = match cause.parsed_severity() {
+        Some(severity) => matches!(severity, Severity::Fatal | Severity::Panic),
+        None => matches!(cause.severity(), "FATAL" | "PANIC"),
+    };
+    // Of the connection; of an administrator who ends it.
+    let code = cause.code().code();
+    is_end || code.starts_with("08") || code.starts_with("57P")
 }
 
 /// The error and its causes in one line.

@@ -2,9 +2,9 @@
 //!
 //! Boundary: one purpose, one connection at a time, which all callers share; who waits for how
 //! long is the callers'. Whether something may be sent twice is decided where it is sent.
-//! Read first: [`Link::rows`].   Tests: `tests/postgres_faults.rs`
+//! Read first: [`Link::rows`].   Tests: `tests/postgres_faults`, `link/tests.rs`
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
@@ -38,6 +38,22 @@ pub(super) enum Purpose {
     Shards,
 }
 
+/// How often connections and what was asked on them failed since something succeeded: behind a
+/// pool, to connect may work while nothing else does.
+#[derive(Clone, Copy, Default)]
+struct Pace {
+    failures: u32,
+    last: Option<Instant>,
+}
+
+impl Pace {
+    /// When it may be tried again; at once after the first failure.
+    fn next(self) -> Option<Instant> {
+        let doubled = self.failures.checked_sub(2)?.min(16);
+        Some(self.last? + (PAUSE * 2_u32.pow(doubled)).min(PAUSE_MAX))
+    }
+}
+
 /// A purpose's connection.
 pub(super) struct Link {
     target: Arc<Target>,
@@ -48,6 +64,7 @@ pub(super) struct Link {
     current: tokio::sync::Mutex<Option<Arc<Session>>>,
     /// Why there is none.
     cause: Mutex<Option<String>>,
+    pace: Mutex<Pace>,
     wait: Duration,
 }
 
@@ -60,6 +77,7 @@ impl Link {
             channel: None,
             current: tokio::sync::Mutex::default(),
             cause: Mutex::default(),
+            pace: Mutex::default(),
             wait,
         }
     }
@@ -91,7 +109,10 @@ impl Link {
             loop {
                 let session = self.session().await;
                 let error = match session.rows(sql, values).await {
-                    Ok(rows) => return Ok(rows),
+                    Ok(rows) => {
+                        self.works();
+                        return Ok(rows);
+                    }
                     Err(error) => error,
                 };
                 match session.trouble(error) {
@@ -108,22 +129,33 @@ impl Link {
 
     /// The connection; waits until there is one.
     pub(super) async fn session(&self) -> Arc<Session> {
-        let mut pause = PAUSE;
         let mut current = self.current.lock().await;
         loop {
             if let Some(session) = current.as_ref().filter(|session| !session.is_closed()) {
                 return Arc::clone(session);
+            }
+            if let Some(next) = { self.pace().next() } {
+                tokio::time::sleep_until(next).await;
             }
             match self.connect().await {
                 Ok(session) => {
                     *self.cause() = None;
                     return Arc::clone(current.insert(Arc::new(session)));
                 }
-                Err(error) => *self.cause() = Some(text_of(&error)),
+                Err(error) => self.fails(text_of(&error)),
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSE_MAX);
         }
+    }
+
+    /// Something was answered: the next loss is the first one.
+    pub(super) fn works(&self) {
+        *self.pace() = Pace::default();
+    }
+
+    fn fails(&self, cause: String) {
+        let failures = self.pace().failures.saturating_add(1);
+        *self.pace() = Pace { failures, last: Some(Instant::now()) };
+        *self.cause() = Some(cause);
     }
 
     /// A new connection with the settings of its purpose.
@@ -146,7 +178,7 @@ impl Link {
         let mut current = self.current.lock().await;
         if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, session)) {
             *current = None;
-            *self.cause() = Some(cause);
+            self.fails(cause);
         }
     }
 
@@ -164,8 +196,12 @@ impl Link {
         failed(act, self.place(), format!("the database is away since {seconds} s: {cause}"))
     }
 
-    fn cause(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+    fn cause(&self) -> MutexGuard<'_, Option<String>> {
         self.cause.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -206,3 +242,6 @@ pub(super) fn begin(pooling: Pooling) -> &'static str {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@
 //! Invariants: PGW-1 an answer is never a guess: every try leaves its mark in the row of its
 //! shards, and after a lost connection the mark tells. PGW-2 a unit that fails spoils no other:
 //! those of a failed group are tried without it.
-//! Read first: [`run`], then [`Writer::attempt`].   Tests: `tests/postgres_faults.rs`
+//! Read first: [`run`], then [`Writer::attempt`].   Tests: `tests/postgres_faults`
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -128,11 +128,12 @@ fn gather(first: Pending, queue: &mut mpsc::Receiver<Request>) -> (Vec<Pending>,
 impl Writer {
     /// Writes a group, or what remains of it without those who may not write, and answers.
     async fn write(&self, group: Vec<Pending>) {
-        let mut waiting = VecDeque::from([group]);
-        while let Some(group) = waiting.pop_front() {
+        // PGW-1: beside each group the marks of its tries of which it is not known how they ended.
+        let mut waiting = VecDeque::from([(group, Vec::new())]);
+        while let Some((group, mut open)) = waiting.pop_front() {
             let deadline = group.iter().map(|pending| pending.deadline).min();
             let Some(deadline) = deadline else { continue };
-            let Ok(outcome) = timeout_at(deadline, self.attempt(&group)).await else {
+            let Ok(outcome) = timeout_at(deadline, self.attempt(&group, &mut open)).await else {
                 self.give_up(group);
                 continue;
             };
@@ -142,10 +143,13 @@ impl Writer {
                         answer(pending, Ok(Committed::Done));
                     }
                 }
-                Outcome::Fenced => waiting.extend(self.sort_out(group).await),
+                // What was fenced once stays so: none of its tries takes effect any more.
+                Outcome::Fenced => {
+                    waiting.extend(self.sort_out(group).await.map(|rest| (rest, Vec::new())));
+                }
                 Outcome::Refused(_) | Outcome::Hindered(_) if group.len() > 1 => {
                     for pending in group.into_iter().rev() {
-                        waiting.push_front(vec![pending]);
+                        waiting.push_front((vec![pending], open.clone()));
                     }
                 }
                 Outcome::Refused(error) => {
@@ -159,30 +163,32 @@ impl Writer {
     }
 
     /// Sends a group until it is known what became of it.
-    async fn attempt(&self, group: &[Pending]) -> Outcome {
+    async fn attempt(&self, group: &[Pending], open: &mut Vec<i64>) -> Outcome {
         let mark = self.marks.next();
         let units: Vec<Of<'_>> = group.iter().map(|of| (of.shard, &*of.unit)).collect();
         let writes = batch::writes(&units, mark, &self.channel);
-        let mut is_uncertain = false;
         let mut tries = TRIES;
         loop {
             let session = self.link.session().await;
-            let result =
-                if is_uncertain { self.is_marked(&session, group, mark).await } else { Ok(false) };
-            let result = match result {
+            let result = match self.is_marked(&session, group, open).await {
                 Ok(true) => return Outcome::Done,
                 Ok(false) => session.transact(begin(self.pooling), &writes).await,
                 Err(error) => Err(error),
             };
-            let Err(error) = result else { return Outcome::Done };
+            let Err(error) = result else {
+                self.link.works();
+                return Outcome::Done;
+            };
             match session.trouble(error) {
                 Trouble::Lost(cause) => {
-                    is_uncertain = true;
+                    if !open.contains(&mark) {
+                        open.push(mark);
+                    }
                     self.link.discard(&session, cause).await;
                 }
                 // PGW-1: an earlier try may have been slower than the question for its mark.
-                Trouble::Fenced if is_uncertain => match self
-                    .is_marked(&session, group, mark)
+                Trouble::Fenced if !open.is_empty() => match self
+                    .is_marked(&session, group, open)
                     .await
                     .map_err(|error| session.trouble(error))
                 {
@@ -200,13 +206,16 @@ impl Writer {
         }
     }
 
-    /// Whether the try with this mark took effect; under later epochs, too.
+    /// Whether a try with one of these marks took effect; under later epochs, too.
     async fn is_marked(
         &self,
         session: &Session,
         group: &[Pending],
-        mark: i64,
+        marks: &[i64],
     ) -> Result<bool, tokio_postgres::Error> {
+        if marks.is_empty() {
+            return Ok(false);
+        }
         // All or nothing: any shard of the group tells.
         let Some(first) = group.first() else { return Ok(false) };
         let shards = vec![i32::from(first.shard.0)];
@@ -214,7 +223,7 @@ impl Writer {
         let asked = values![shards, epochs];
         let rows = session.rows(const { named(SHARDS, "marks") }, &asked).await?;
         let Some(row) = rows.first() else { return Ok(false) };
-        Ok(row.try_get::<_, Option<i64>>(1)? == Some(mark))
+        Ok(row.try_get::<_, Option<i64>>(1)?.is_some_and(|mark| marks.contains(&mark)))
     }
 
     /// Answers those who may not write; the others, who are to be tried again.

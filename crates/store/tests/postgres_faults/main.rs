@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::ids::{Address, ShardId};
+use store::conformance::pgbouncer::Pool;
 use store::conformance::postgres::Server;
 use store::conformance::{Owner, instance, snapshot, take};
 use store::postgres::{Options, Pooling, Postgres};
@@ -155,13 +156,17 @@ async fn the_outcome_is_known_after_a_take_over_too() {
             while proxy.cuts() == 0 {
                 tokio::task::yield_now().await;
             }
-            // The new owner takes the same sequence, if the commit did not arrive.
+            // Whoever takes over before what arrived has taken effect hinders it.
             let reached = if expected == Committed::Done { 3 } else { 2 };
-            let mut lease = Owner::of(&beside, 1).await.lease();
-            while lease.sequence < reached {
-                lease = Owner::of(&beside, 1).await.lease();
-            }
+            let unit_3 = [Address::Instance(instance(1 << 32 | 3))];
+            let is_there = async || {
+                beside.load(ShardId(1), &unit_3).await.unwrap().iter().any(Option::is_some)
+            };
+            let arrives = async { while reached == 3 && !is_there().await {} };
+            tokio::time::timeout(Duration::from_secs(20), arrives).await.unwrap();
+            // The new owner takes the same sequence, if the commit did not arrive.
             let last = Owner::of(&beside, 1).await.lease();
+            assert_eq!(last.sequence, reached);
             let next = unit(1, last.epoch, last.sequence + 1);
             assert_eq!(beside.commit(next).await.unwrap(), Committed::Done);
             proxy.open();
@@ -246,9 +251,23 @@ async fn connections_that_are_ended_again_and_again_lose_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn restarts_of_the_database_lose_nothing() {
     let Some(server) = Server::own("restarts_of_the_database_lose_nothing") else { return };
-    let server = Arc::new(server);
-    let url = server.schema().await;
-    let store = Arc::new(Postgres::open(&Options::new(&url)).await.unwrap());
+    let options = Options::new(&server.schema().await);
+    restart_again_and_again(Arc::new(server), &options).await;
+}
+
+/// A pool stays connected to the store and tells of the end in words of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn restarts_of_the_database_behind_a_pool_lose_nothing() {
+    let name = "restarts_of_the_database_behind_a_pool_lose_nothing";
+    let Some(server) = Server::own(name).map(Arc::new) else { return };
+    let Some(pool) = Pool::before(&server, name) else { return };
+    let options = Options { pooling: Pooling::Transaction, ..Options::new(&pool.schema().await) };
+    restart_again_and_again(Arc::clone(&server), &options).await;
+}
+
+/// In the middle of commits.
+async fn restart_again_and_again(server: Arc<Server>, options: &Options) {
+    let store = Arc::new(Postgres::open(options).await.unwrap());
     let is_over = Arc::new(tokio::sync::Notify::new());
     let end = async {
         for round in 0..3 {
