@@ -55,6 +55,18 @@ pub(crate) struct Face {
     pub(crate) tls: Option<Handle<Faces>>,
 }
 
+impl Face {
+    /// Whatever may be a variable may also be sent: in a body, a line or a message.
+    pub(crate) fn body_bytes(&self) -> usize {
+        self.limits.body_bytes.max(variable_bytes(&self.node))
+    }
+}
+
+/// Bytes that a variable may have, as all servers say.
+pub(crate) fn variable_bytes(node: &Node) -> usize {
+    usize::try_from(node.values().limits.variable_bytes_max).unwrap_or(usize::MAX)
+}
+
 /// Method and path of every call.
 #[cfg(test)]
 pub(crate) fn calls() -> Vec<(&'static str, &'static str)> {

@@ -158,7 +158,9 @@ pub async fn serve(
         }
     };
     let (stop, stopping) = watch::channel(false);
-    let routes = grpc::routes(node.clone(), grpc_address, stopping.clone());
+    let shared = node.clone();
+    let routes = grpc::routes(node.clone(), grpc_address, stopping.clone())
+        .sized(move || rest::variable_bytes(&shared));
     let calls = wire::Server::new(grpc::guarded(routes, &options.access), options.grpc);
     let face = rest::Face {
         node,

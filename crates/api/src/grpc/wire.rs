@@ -91,6 +91,11 @@ impl Server {
         Arc::new(Self { routes, limits })
     }
 
+    /// Largest request message at the moment, in bytes.
+    fn message_bytes(&self) -> usize {
+        self.limits.message_bytes.max(self.routes.message_bytes())
+    }
+
     /// Takes connections until `stop` says true, then lets calls end for [`Limits::drain`].
     ///
     /// Dropping the future ends every connection at once.

@@ -67,9 +67,7 @@ fn missing(detail: &str) -> Problem {
 /// # Errors
 /// It is said to be something else, is too large, or does not arrive.
 pub(super) async fn json(face: &Face, headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
-    // Whatever may be a variable may also be sent.
-    let shared = face.node.values().limits.variable_bytes_max as usize;
-    let bytes = read(face, body, face.limits.body_bytes.max(shared)).await?;
+    let bytes = read(face, body, face.body_bytes()).await?;
     match media(headers) {
         Some(media) if media == "application/json" || media.ends_with("+json") => Ok(bytes),
         None if bytes.is_empty() => Ok(bytes),

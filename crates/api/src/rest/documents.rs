@@ -29,15 +29,15 @@ pub(super) async fn publish(
             lines::publish(face, document_type, body).await
         }
         Some("application/cloudevents+json") => {
-            let body = body::read(&face, body, face.limits.body_bytes).await?;
+            let body = body::read(&face, body, face.body_bytes()).await?;
             one(&face, &document_type, event::structured(parse(&body)?)?).await
         }
         Some("application/cloudevents-batch+json") => {
-            let body = body::read(&face, body, face.limits.body_bytes).await?;
+            let body = body::read(&face, body, face.body_bytes()).await?;
             batch(&face, &document_type, parse(&body)?).await
         }
         Some(media) if media == "application/json" || media.ends_with("+json") => {
-            let body = body::read(&face, body, face.limits.body_bytes).await?;
+            let body = body::read(&face, body, face.body_bytes()).await?;
             let publication = plain(&head.headers, parse(&body)?)?;
             one(&face, &document_type, publication).await
         }

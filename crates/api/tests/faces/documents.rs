@@ -127,6 +127,29 @@ async fn what_is_too_large_is_refused() {
     server.stop().await;
 }
 
+/// The shared setting holds for each form of a document, whatever this server was started with.
+#[tokio::test]
+async fn what_all_servers_let_a_variable_be_may_be_sent() {
+    let mut options = api::Options::default();
+    options.http.body_bytes = 1_000;
+    let server = Server::with(options).await;
+    server.node.deploy(vec![package("1.0.0")]).await.unwrap();
+    let set =
+        |bytes: &'static str| server.node.set_setting("limits.variable-bytes", Some(bytes), "a");
+    set("1024").await.unwrap();
+    let large = format!(r#"{{"n":1,"x":"{}"}}"#, "x".repeat(2_000));
+    server.call("POST", ORDERS, &large).await.is_problem(413, "API-002");
+    set("10000").await.unwrap();
+    server.call("POST", ORDERS, &large).await.is(202);
+    let event =
+        format!(r#"{{"specversion":"1.0","id":"1","source":"s","type":"t","data":{large}}}"#);
+    server.send_as("POST", ORDERS, "application/cloudevents+json", event).await.is(202);
+    let lines = format!("{large}\n{large}");
+    let answer = server.send_as("POST", ORDERS, "application/x-ndjson", lines).await.is(202);
+    assert!(!answer.text.contains("API-002"), "{}", answer.text);
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn parked_entries_are_listed_shown_replayed_and_discarded() {
     let server = shop().await;

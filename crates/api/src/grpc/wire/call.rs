@@ -148,7 +148,7 @@ async fn collect(peer: &Peer, headers: &HeaderMap, body: &mut RecvStream) -> Res
 
 /// Refuses as soon as the bytes so far show that they will not be one readable message.
 fn check(peer: &Peer, headers: &HeaderMap, have: &[u8]) -> Result<(), Status> {
-    let limit = peer.server.limits.message_bytes;
+    let limit = peer.server.message_bytes();
     match have.first() {
         None | Some(0) => {}
         Some(1) => return Err(head::compressed(headers)),
@@ -181,7 +181,9 @@ impl Held<'_> {
     fn add(&mut self, bytes: usize) -> Result<(), Status> {
         self.bytes += bytes;
         let before = self.peer.buffered.fetch_add(bytes, Ordering::Relaxed);
-        if before + bytes > self.peer.server.limits.buffered_bytes {
+        let server = &self.peer.server;
+        let most = server.limits.buffered_bytes.max(server.routes.message_bytes() + PREFIX);
+        if before + bytes > most {
             return Err(Status::resource_exhausted("too many unfinished requests"));
         }
         Ok(())

@@ -22,6 +22,7 @@ pub(super) const PREFIX: usize = 5;
 
 type Promise<T> = Pin<Box<dyn Future<Output = Result<T, Status>> + Send>>;
 type Guard = Box<dyn Fn(&str, &HeaderMap) -> Result<Admission, Status> + Send + Sync>;
+type Size = Box<dyn Fn() -> usize + Send + Sync>;
 type Call<T> = Arc<dyn Fn(HeaderMap, Bytes) -> Promise<T> + Send + Sync>;
 
 /// Handlers by path. A path that has none answers UNIMPLEMENTED.
@@ -29,6 +30,7 @@ type Call<T> = Arc<dyn Fn(HeaderMap, Bytes) -> Promise<T> + Send + Sync>;
 pub struct Routes {
     paths: HashMap<&'static str, Route>,
     guard: Option<Guard>,
+    size: Option<Size>,
 }
 
 /// How long a call may go on that was let through.
@@ -124,6 +126,19 @@ impl Routes {
     ) -> Self {
         self.guard = Some(Box::new(guard));
         self
+    }
+
+    /// Takes request messages of as many bytes as `size` says at the time, even if that is more
+    /// than the server's limit.
+    #[must_use]
+    pub fn sized(mut self, size: impl Fn() -> usize + Send + Sync + 'static) -> Self {
+        self.size = Some(Box::new(size));
+        self
+    }
+
+    /// Bytes of a request message that are taken in any case.
+    pub(super) fn message_bytes(&self) -> usize {
+        self.size.as_ref().map_or(0, |size| size())
     }
 
     /// Whether a call may be served.

@@ -201,6 +201,18 @@ async fn a_message_over_the_limit_is_refused_by_its_prefix() {
 }
 
 #[tokio::test]
+async fn a_message_may_have_what_the_routes_say_at_the_time() {
+    let limits = Limits { message_bytes: 1, buffered_bytes: 1, ..Limits::default() };
+    let size = Arc::new(AtomicUsize::new(0));
+    let now = Arc::clone(&size);
+    let routes = completing().sized(move || now.load(Ordering::Relaxed));
+    let mut client = client(routes, limits).await;
+    assert_eq!(client.complete(1).await.code(), Code::ResourceExhausted);
+    size.store(1_000, Ordering::Relaxed);
+    assert_eq!(client.complete(1).await.code(), Code::Ok);
+}
+
+#[tokio::test]
 async fn unfinished_requests_of_a_connection_are_bounded() {
     let limits = Limits { buffered_bytes: 1000, ..Limits::default() };
     let mut client = client(completing(), limits).await;

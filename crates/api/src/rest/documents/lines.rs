@@ -107,11 +107,12 @@ impl Lines {
             if self.ended {
                 break;
             }
-            if self.buffer.len() > self.face.limits.body_bytes {
+            let most = self.face.body_bytes();
+            if self.buffer.len() > most {
                 self.ended = true;
                 self.buffer.clear();
                 self.number += 1;
-                let problem = Problem::too_large(self.face.limits.body_bytes);
+                let problem = Problem::too_large(most);
                 read.push(Err(self.in_line(problem)));
                 break;
             }
@@ -157,7 +158,7 @@ impl Lines {
     }
 
     fn document(&self, line: &[u8]) -> Read {
-        let most = self.face.limits.body_bytes;
+        let most = self.face.body_bytes();
         if line.len() > most {
             return Err(self.in_line(Problem::too_large(most)));
         }
