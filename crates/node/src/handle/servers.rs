@@ -4,6 +4,7 @@
 //! Read first: [`Node::servers`], then [`Node::tell_server`].
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use engine::ids::ShardId;
@@ -223,9 +224,10 @@ impl Node {
     /// If it lives after all, nothing that it writes counts, and it joins anew.
     ///
     /// # Errors
-    /// [`Error::NotFound`], or [`Error::State`] for the server that is asked itself.
+    /// [`Error::NotFound`], or [`Error::State`] for the server that is asked itself, and for a
+    /// name that several have: their keys are accepted, too.
     pub async fn remove_server(&self, name: &str) -> Result<(), Error> {
-        let member = self.server_named(name)?;
+        let member = self.life_named(name)?;
         if Some(member.key) == self.inner.routes.table().me {
             let detail = format!("server `{name}` was asked itself, so that it is not dead");
             return Err(Error::State { detail });
@@ -244,10 +246,32 @@ impl Node {
         Ok(())
     }
 
-    /// The newest life of a server of this name.
-    fn server_named(&self, name: &str) -> Result<std::sync::Arc<Member>, Error> {
+    /// The newest life of a server of this name, or the one with this key.
+    fn server_named(&self, name: &str) -> Result<Arc<Member>, Error> {
+        let newest = self.lives_named(name).pop();
+        newest.ok_or_else(|| Error::not_found("server", name))
+    }
+
+    /// The one life of this name, or key. The newest one may be the one that lives: a server that
+    /// hangs and the one that was started in its place have the same name.
+    fn life_named(&self, name: &str) -> Result<Arc<Member>, Error> {
+        let mut lives = self.lives_named(name);
+        if lives.len() > 1 {
+            let keys: Vec<String> = lives.iter().map(|member| member.key.to_string()).collect();
+            let keys = keys.join(", ");
+            let detail = format!("several servers are named `{name}`: say which one: {keys}");
+            return Err(Error::State { detail });
+        }
+        lives.pop().ok_or_else(|| Error::not_found("server", name))
+    }
+
+    /// The servers that have this name, the newest one last; or the one that has this key.
+    fn lives_named(&self, name: &str) -> Vec<Arc<Member>> {
         let table = self.inner.routes.table();
-        let mut named = table.members.values().rev().filter(|member| *member.about.name == *name);
-        named.next().cloned().ok_or_else(|| Error::not_found("server", name))
+        let members = || table.members.values().cloned();
+        if let Some(member) = members().find(|member| member.key.to_string() == name) {
+            return vec![member];
+        }
+        members().filter(|member| *member.about.name == *name).collect()
     }
 }

@@ -52,6 +52,37 @@ async fn a_dead_server_is_removed_before_its_lease_ends() {
     a.stop().await;
 }
 
+/// The one that hangs and the one that was started in its place: the newest one is not meant.
+#[tokio::test]
+async fn of_several_servers_of_a_name_the_key_tells_which_one_is_removed() {
+    let world = World::new();
+    let (a, old) = (world.start("a"), world.start("b"));
+    a.ready(PATIENCE).await.unwrap();
+    old.ready(PATIENCE).await.unwrap();
+    world.owns("b", 2).await;
+    let dead = old.standing_here().key.unwrap();
+    world.kill(&old).await;
+    let new = world.start("b");
+    new.ready(PATIENCE).await.unwrap();
+    let alive = new.standing_here().key.unwrap();
+    let keys = |node: &node::Node| -> Vec<_> { node.members().iter().map(|one| one.key).collect() };
+    until("a knows both", async || keys(&a).contains(&alive)).await;
+    assert!(keys(&a).contains(&dead), "the lease has not run out");
+    let refused = a.remove_server("b").await.unwrap_err();
+    let text = refused.to_string();
+    assert!(matches!(refused, Error::State { .. }), "{text}");
+    assert!(text.contains(&dead.to_string()) && text.contains(&alive.to_string()), "{text}");
+    let mine = a.standing_here().key.unwrap().to_string();
+    assert!(matches!(a.remove_server(&mine).await, Err(Error::State { .. })));
+    a.remove_server(&dead.to_string()).await.unwrap();
+    until("one is left", async || !keys(&a).contains(&dead)).await;
+    assert_eq!(new.standing_here().key, Some(alive), "it goes on");
+    let refused = a.remove_server("srv_999999").await.unwrap_err();
+    assert!(matches!(refused, Error::NotFound { .. }), "{refused}");
+    a.stop().await;
+    new.stop().await;
+}
+
 #[tokio::test]
 async fn a_server_that_was_removed_by_mistake_joins_anew() {
     let world = World::new();
