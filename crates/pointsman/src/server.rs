@@ -42,7 +42,7 @@ enum Act {
 
 #[derive(Debug, Args)]
 struct Named {
-    /// The server's name.
+    /// The server's name, or its key as `server list` shows it.
     name: String,
 }
 
@@ -63,8 +63,18 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<(), Failure> {
         Act::Remove(named) => (named, Method::DELETE, "", "is removed"),
     };
     let name = &named.name;
+    let is_drain = matches!(options.act, Act::Drain(_));
     let path = format!("/api/servers/{}{act}", segment(name));
-    options.remote.talk(async |client| client.send(method, &path, Body::None).await)?;
+    let kept = options.remote.talk(async |client| {
+        client.send(method, &path, Body::None).await?;
+        if is_drain { Ok(shards_of(&client.get("/api/servers").await?, name)) } else { Ok(0) }
+    })?;
+    if kept > 0 {
+        let message = format!("server `{name}` still owns {kept} shards: no other server serves");
+        let hint = "start another server, or tell one to `serve`: it then takes them over; or take \
+                    this back with `pointsman server serve`";
+        return Err(Failure::refused("", message, hint));
+    }
     output::show(format, &json!({"server": name}), || format!("server `{name}` {done}"))
 }
 
@@ -77,6 +87,16 @@ fn shards(remote: &Remote, set: Option<u16>, format: Format) -> Result<(), Failu
         }
     })?;
     output::show(format, &data, || shard_table(&data))
+}
+
+/// How many shards the newest server of this name, or the one with this key, owns.
+fn shards_of(servers: &Value, name: &str) -> usize {
+    let mut named = output::items(servers)
+        .iter()
+        .filter(|server| server["key"] == name || server["name"] == name)
+        .collect::<Vec<_>>();
+    named.sort_by_key(|server| server["joinedAt"].as_str());
+    named.last().and_then(|server| server["shards"].as_array()).map_or(0, Vec::len)
 }
 
 fn shard_table(data: &Value) -> String {
@@ -103,11 +123,12 @@ fn table(data: &Value) -> String {
             text(server, "standing"),
             shards.join(","),
             text(server, "http"),
+            text(server, "peer"),
             text(server, "build"),
             moment(server, "joinedAt"),
             if server["answered"] == true { "answered".to_owned() } else { String::new() },
         ]
     });
-    let headings = ["server", "key", "standing", "shards", "http", "build", "joined", ""];
+    let headings = ["server", "key", "standing", "shards", "http", "peer", "build", "joined", ""];
     output::table(headings, rows.collect())
 }
