@@ -29,9 +29,17 @@ async fn the_log_stays_short_under_load() {
     let options = Options { log_pages: LOG_PAGES, ..Options::default() };
     let store = Sqlite::open(directory.path(), &options).unwrap();
     let mut owner = Owner::of(&store, 1).await;
-    let pages = write(&mut owner, 500).await;
-    let log_pages = log_bytes(directory.path()) / 4_096;
-    assert!(log_pages < pages / 4, "{log_pages} of {pages}");
+    let (mut pages, mut log_pages) = (0, 0);
+    // How far the log gets before it starts again depends on when the thread beside the writer
+    // gets its turn; that it stays so long however much is written does not.
+    for _ in 0..40 {
+        pages += write(&mut owner, 500).await;
+        log_pages = log_bytes(directory.path()) / 4_096;
+        if log_pages < pages / 4 {
+            return;
+        }
+    }
+    panic!("{log_pages} of {pages}");
 }
 
 #[tokio::test]
