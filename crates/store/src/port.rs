@@ -103,6 +103,23 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether it is about a PostgreSQL database, not a directory.
+    #[must_use]
+    pub fn is_about_postgres(&self) -> bool {
+        match self {
+            Self::Full { place, .. }
+            | Self::InUse { place }
+            | Self::Foreign { place, .. }
+            | Self::Newer { place, .. }
+            | Self::Failed { place, .. } => {
+                place.starts_with("postgresql://") || place == crate::postgres::ADDRESS
+            }
+            Self::Damaged { .. } | Self::Spoilt { .. } | Self::Detached { .. } | Self::Closed => {
+                false
+            }
+        }
+    }
+
     /// What every store answers to a unit that names no shard.
     pub(crate) fn no_shard() -> Self {
         Self::Failed { act: "commit", place: "unit".into(), source: "it names no shard".into() }

@@ -42,6 +42,8 @@ use crate::statement::named;
 use crate::unit::Unit;
 
 const CLUSTER: &str = include_str!("sql/cluster.postgres.sql");
+/// What an error is about whose address cannot be read, or may hold a password.
+pub(crate) const ADDRESS: &str = "the address of the database";
 /// Units that may wait for the writer; a caller beyond that waits to be let in.
 const QUEUE: usize = 1024;
 
@@ -94,6 +96,21 @@ impl Options {
             migrate: Migrate::AtOpen,
         }
     }
+}
+
+/// Reads the address and what it refers to; connects to nothing.
+///
+/// # Errors
+/// One of them cannot be used.
+pub fn check(options: &Options) -> Result<(), Error> {
+    let roots = options.root_certificates.as_deref();
+    Target::new(&options.url, roots, options.pooling).map(drop)
+}
+
+/// Where a database is, without the password; none if the address cannot be read.
+#[must_use]
+pub fn shown(url: &str) -> Option<String> {
+    target::shown(url)
 }
 
 /// A store in a database.

@@ -112,7 +112,7 @@ pub async fn migrate(location: &Location) -> Result<Migrated, Error> {
     }
 }
 
-/// Looks whether what is stored fits together; changes nothing but the format of a directory.
+/// Looks whether what is stored fits together; changes nothing.
 /// A database may be in use meanwhile: everything is looked at as of one moment. With the storage
 /// its objects are read, too.
 ///

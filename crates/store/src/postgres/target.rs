@@ -17,9 +17,9 @@ use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres::{Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::Pooling;
 use super::failure::{failed, text_of};
 use super::session::{Driver, Session};
+use super::{ADDRESS, Pooling};
 use crate::port::Error;
 
 /// How long one attempt to connect may take, if the address does not say.
@@ -41,12 +41,12 @@ impl Target {
     pub(crate) fn new(url: &str, roots: Option<&Path>, pooling: Pooling) -> Result<Self, Error> {
         let (url, mode) = take_ssl_mode(url);
         // The text may have a password in it, so neither it nor what the parser quotes is shown.
-        let mut config = Config::from_str(&url)
-            .map_err(|error| failed("read", "the address of the database", text_of(&error)))?;
+        let mut config =
+            Config::from_str(&url).map_err(|error| failed("read", ADDRESS, text_of(&error)))?;
         let place = describe(&config);
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             let detail = "it names no host: write `postgresql://user@host/database`";
-            return Err(failed("read", "the address of the database", detail));
+            return Err(failed("read", ADDRESS, detail));
         }
         let needs_tls = match mode.as_deref() {
             Some("disable") => false,
@@ -94,6 +94,14 @@ impl Target {
     pub(super) fn pooling(&self) -> Pooling {
         self.pooling
     }
+}
+
+/// An address as people may see it; none if it cannot be read, or something in the place of the
+/// host may be part of a password.
+pub(super) fn shown(url: &str) -> Option<String> {
+    let config = Config::from_str(&take_ssl_mode(url).0).ok()?;
+    let is_odd = |host: &Host| matches!(host, Host::Tcp(name) if name.contains('@'));
+    (!config.get_hosts().iter().any(is_odd)).then(|| describe(&config))
 }
 
 /// Takes the parameter `sslmode` out, because ours has more values than the parser's.
@@ -197,6 +205,22 @@ mod tests {
             };
             let text = format!("{error} {:?}", std::error::Error::source(&error));
             assert!(!text.contains("secret"), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_shown_without_its_password_or_not_at_all() {
+        let forms = [
+            "postgresql://u:secret@db:5432/x?sslmode=require",
+            "postgresql://db/x?user=u&password=secret",
+            "host=db user=u password=secret dbname=x",
+            "host=db user=u password='my secret' dbname=x sslmode=require",
+        ];
+        for form in forms {
+            assert_eq!(shown(form).as_deref(), Some("postgresql://u@db:5432/x"), "{form}");
+        }
+        for bad in ["postgresql://u:my@secret@db/x", "postgresql://u:secret@db:port/x", "secret"] {
+            assert_eq!(shown(bad), None, "{bad}");
         }
     }
 

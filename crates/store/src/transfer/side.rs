@@ -60,9 +60,23 @@ impl Side {
             }
             Location::Directory(directory) => {
                 let place = open::Place::claim(directory)?;
-                if wish == Wish::Read && place.format()?.is_none() {
-                    let detail = "there is no store in the directory".into();
-                    return Err(Error::Foreign { place: directory.display().to_string(), detail });
+                if wish == Wish::Read {
+                    let foreign = |detail| {
+                        let place = directory.display().to_string();
+                        Err(Error::Foreign { place, detail })
+                    };
+                    match place.format()? {
+                        None => return foreign("there is no store in the directory".into()),
+                        // Who reads changes nothing.
+                        Some(found) if found < open::FORMAT => {
+                            return foreign(format!(
+                                "it has format {found}, this version needs {}: `pointsman store \
+                                 migrate` makes it so",
+                                open::FORMAT
+                            ));
+                        }
+                        Some(_) => {}
+                    }
                 }
                 let connection = place.open(&sqlite::Options::default())?;
                 let side = Self::Sqlite { place, connection };
