@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 pub(crate) use command::{Command, run};
-pub(crate) use database::Database;
+pub(crate) use database::{Database, refused as database_refused};
 pub(crate) use key::KEYS;
 use key::Key;
 use node::Seed;

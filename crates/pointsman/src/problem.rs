@@ -22,6 +22,7 @@ pub(crate) const CODES: &[(&str, &str)] = &[
     (BROKEN, "an assumption of the program was broken"),
     (STORAGE, "the storage of large values cannot be used"),
     (BACKUP, "a backup cannot be used"),
+    (DATABASE, "the database cannot be used"),
     (SECRET, "a secret is not where its reference says"),
     (INSECURE, "the connection to the server is not secure"),
     (EXPRESSION, "an expression is wrong"),
@@ -39,6 +40,7 @@ pub(crate) const ARGUMENT: &str = "CLI-008";
 pub(crate) const BROKEN: &str = "CLI-009";
 pub(crate) const STORAGE: &str = "CLI-010";
 pub(crate) const BACKUP: &str = "CLI-011";
+pub(crate) const DATABASE: &str = "CLI-012";
 pub(crate) const SECRET: &str = "CLI-020";
 pub(crate) const INSECURE: &str = "CLI-021";
 pub(crate) const EXPRESSION: &str = "CLI-040";
@@ -131,6 +133,10 @@ impl Failure {
             code.clone_into(&mut problem.code);
         }
         self
+    }
+
+    pub(crate) fn has_code(&self, code: &str) -> bool {
+        self.problem.as_ref().is_some_and(|problem| problem.code == code)
     }
 
     /// Everything was said already.

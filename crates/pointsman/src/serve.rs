@@ -186,6 +186,9 @@ impl Server {
         peers.serve(node.clone(), parting, &mut others);
         let (seeded, seeds) = (node.clone(), config.seeds());
         chores.spawn(async move { seeded.seed(&seeds).await });
+        if config.database.is_some() {
+            chores.spawn(peers::look(node.clone()));
+        }
         secured.follow(&mut chores)?;
         secured.follow_tokens(&node, &mut chores);
         let data = config.data.clone();

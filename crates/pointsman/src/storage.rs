@@ -11,13 +11,11 @@ use clap::{Args, Subcommand};
 use engine::ids::Address;
 use serde_json::{Value, json};
 use store::blobs::Blobs;
-use store::postgres;
 use store::transfer::{self, Finding, Location, Mode, Progress};
 
-use crate::config::{Given, Storage};
+use crate::config::{Database, Storage};
 use crate::output::{self, Format, remark};
 use crate::problem::{self, Exit, Failure};
-use crate::reference::Reference;
 
 /// What can be done with a store.
 #[derive(Debug, Subcommand)]
@@ -102,23 +100,35 @@ pub(crate) struct Place {
     /// The PostgreSQL database, or a reference to its address: `env:NAME` or `file:PATH`.
     #[arg(long, value_name = "URL")]
     database: Option<String>,
+    #[command(flatten)]
+    way: Way,
+}
+
+/// How databases are reached.
+#[derive(Debug, Args)]
+pub(crate) struct Way {
+    /// File with the authorities that sign the database's certificate, as PEM [default: those of
+    /// POINTSMAN_DATABASE_CA, or of the system].
+    #[arg(long, value_name = "FILE")]
+    database_ca: Option<PathBuf>,
+    /// What stands before the database: session or transaction [default:
+    /// POINTSMAN_DATABASE_POOLING, or session].
+    #[arg(long, value_name = "KIND")]
+    database_pooling: Option<String>,
 }
 
 impl Place {
     fn location(&self) -> Result<Location, Failure> {
-        location(self.data.clone(), self.database.as_deref())
+        location(self.data.clone(), self.database.as_deref(), &self.way)
     }
 }
 
-fn location(data: Option<PathBuf>, database: Option<&str>) -> Result<Location, Failure> {
+fn location(data: Option<PathBuf>, database: Option<&str>, way: &Way) -> Result<Location, Failure> {
     let Some(database) = database else {
         return Ok(Location::Directory(data.unwrap_or_else(|| PathBuf::from("pointsman-data"))));
     };
-    let url = match Reference::parse(database, &Given::from_environment().environment) {
-        Some(reference) => reference.read()?,
-        None => database.to_owned(),
-    };
-    Ok(Location::Postgres(postgres::Options::new(&url)))
+    let (ca, pooling) = (way.database_ca.as_deref(), way.database_pooling.as_deref());
+    Ok(Location::Postgres(Database::of_command(database, ca, pooling)?.options()?))
 }
 
 /// Runs a `store` command.
@@ -137,7 +147,7 @@ pub(crate) fn run(command: &Command, format: Format) -> Result<(), Failure> {
                 check(&place.location()?, objects.open()?.as_ref(), format).await
             }
             Command::Copy { from, to_data, to_database } => {
-                let to = location(to_data.clone(), to_database.as_deref())?;
+                let to = location(to_data.clone(), to_database.as_deref(), &from.way)?;
                 copy(&from.location()?, &to, format).await
             }
             Command::Backup { from, objects, to } => {
@@ -236,6 +246,9 @@ fn failure(act: &str, error: &store::Error) -> Failure {
             problem::BACKUP,
             "`--to` is an empty directory, and `--storage` the storage of the store",
         ),
+        _ if error.is_about_postgres() => {
+            (problem::DATABASE, "`pointsman explain CLI-012` tells what can be done")
+        }
         _ => (problem::UNUSABLE, "`pointsman explain CLI-004` tells what can be done"),
     };
     Failure::refused(code, format!("cannot {act} the store"), hint).because(error)

@@ -379,3 +379,103 @@ fn what_a_step_prints_is_in_its_log_and_in_the_storage() {
     };
     assert!(objects.iter().any(has), "{objects:?}");
 }
+
+fn refused(arguments: &[&str], directory: &Path, environment: &[(&str, &str)]) -> String {
+    let mut program = pointsman();
+    program.current_dir(directory).args(arguments).envs(environment.iter().copied());
+    let mut child = program.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    for _ in 0..1_200 {
+        if child.try_wait().unwrap().is_some() {
+            let output = child.wait_with_output().unwrap();
+            assert_eq!(output.status.code(), Some(1), "{}", server::exact(&output));
+            return String::from_utf8(output.stderr).unwrap();
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    child.kill().unwrap();
+    let told = child.wait_with_output().unwrap().stderr;
+    panic!("{arguments:?} does not end: {}", String::from_utf8_lossy(&told));
+}
+
+/// NODE-022: with tokens, too, which are waited for meanwhile.
+#[tokio::test]
+async fn a_server_that_is_too_old_for_its_store_ends_and_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    {
+        let store = store::sqlite::Sqlite::open(&at.join("data"), &Default::default()).unwrap();
+        let raise = |unit: &mut store::Unit| {
+            unit.settings.push(("cluster.format".into(), Some("99".into())));
+        };
+        store::conformance::Owner::of(&store, 1).await.commit(raise).await;
+        store.shutdown().await.unwrap();
+    }
+    let serve = ["serve", "--data", "data", "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"];
+    for method in ["none", "tokens"] {
+        let told = refused(&serve, at, &[("POINTSMAN_AUTH_METHOD", method)]);
+        assert!(told.contains("error[NODE-022]: format 99 is in force"), "{method}: {told}");
+        assert!(told.contains("hint: `pointsman explain NODE-022`"), "{method}: {told}");
+    }
+}
+
+#[test]
+fn a_check_changes_no_format() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    ok(&["store", "migrate", "--data", "data"], at);
+    let file = at.join("data/pointsman.db");
+    let mut bytes = std::fs::read(&file).unwrap();
+    // `user_version`, where the format stands.
+    assert_eq!(bytes[60..63], [0; 3]);
+    let format = std::mem::replace(&mut bytes[63], 1);
+    assert!(format > 1);
+    std::fs::write(&file, &bytes).unwrap();
+    let told = refused(&["store", "check", "--data", "data"], at, &[]);
+    assert!(told.contains("it has format 1, this version needs"), "{told}");
+    assert!(told.contains("pointsman store migrate"), "{told}");
+    assert!(std::fs::read(&file).unwrap() == bytes, "it was changed");
+}
+
+#[test]
+fn a_database_that_cannot_be_used_has_a_way_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let nowhere = "host=/no/such/directory user=me password=secret";
+    let check = ["store", "check", "--database", nowhere];
+    let serve = ["serve", "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--database", nowhere];
+    let absent = [("POINTSMAN_DATABASE_URL", nowhere), ("POINTSMAN_DATABASE_CA", "absent.pem")];
+    let tls = "postgresql://me@db.example.com/x";
+    let cases = [
+        refused(&check, at, &[]),
+        refused(&serve, at, &[]),
+        refused(&["store", "check", "--database", "none"], at, &[]),
+        refused(&["store", "check", "--database", tls, "--database-ca", "absent.pem"], at, &[]),
+        refused(&["store", "check", "--database", tls], at, &absent[1..]),
+        refused(&["config", "check"], at, &[("POINTSMAN_DATABASE_URL", tls), absent[1]]),
+        refused(&["config", "check"], at, &[("POINTSMAN_DATABASE_URL", "none")]),
+    ];
+    for told in &cases {
+        assert!(told.contains("error[CLI-012]"), "{told}");
+        assert!(!told.contains("secret"), "{told}");
+    }
+    assert!(cases[3..6].iter().all(|told| told.contains("absent.pem")), "{cases:?}");
+    let told = refused(&["config", "check"], at, &[("POINTSMAN_DATABASE_URL", "file:absent")]);
+    assert!(told.contains("error[CLI-020]"), "{told}");
+}
+
+/// As `serve` reaches it, and with everything that can be done with a store.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_behind_a_pool_is_checked_saved_and_brought_back() {
+    let name = "a_database_behind_a_pool_is_checked_saved_and_brought_back";
+    let Some(pool) = store::conformance::pgbouncer::Pool::shared(name) else { return };
+    let (one, two) = (pool.schema().await, pool.schema().await);
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let way = ["--database-pooling", "transaction"];
+    let run = |arguments: &[&str]| ok(&[arguments, &way[..]].concat(), at);
+    run(&["store", "migrate", "--database", &one]);
+    assert_eq!(run(&["store", "check", "--database", &one]).trim(), "nothing is wrong");
+    run(&["store", "backup", "--database", &one, "--to", "saved"]);
+    run(&["store", "restore", "--from", "saved", "--database", &two]);
+    assert_eq!(run(&["store", "check", "--database", &two]).trim(), "nothing is wrong");
+}

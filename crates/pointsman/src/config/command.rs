@@ -15,7 +15,7 @@ use super::{Config, Given};
 use crate::client::{Remote, segment};
 use crate::nearest::nearest;
 use crate::output::{self, Format, remark};
-use crate::problem::Failure;
+use crate::problem::{Failure, UNREACHABLE};
 
 /// What to do with the configuration.
 #[derive(Debug, Subcommand)]
@@ -54,6 +54,9 @@ pub(crate) fn run(command: &Command, format: Format) -> Result<(), Failure> {
         Command::Check(file) => {
             let config = load(file)?;
             config.security.check_files()?;
+            if let Some(database) = &config.database {
+                database.check_files()?;
+            }
             if let Some(storage) = &config.storage {
                 storage.open()?;
             }
@@ -86,7 +89,7 @@ pub(crate) fn run(command: &Command, format: Format) -> Result<(), Failure> {
 fn explain(known: &Key, config: &Config, remote: &Remote, format: Format) -> Result<(), Failure> {
     let (value, origin) = config.explain(known);
     let origin = origin.to_string();
-    let shared = known.shared().map(|name| in_force(name, remote));
+    let shared = known.shared().map(|name| in_force(name, remote)).transpose()?;
     let data = json!({
         "key": known.name, "value": value, "origin": origin, "default": known.default,
         "environment": known.environment, "meaning": known.meaning, "shared": shared,
@@ -107,7 +110,7 @@ fn explain(known: &Key, config: &Config, remote: &Remote, format: Format) -> Res
 /// A setting that stands in no file.
 fn explain_shared(name: &str, remote: &Remote, format: Format) -> Result<(), Failure> {
     let setting = settings::known(name).map_err(|_| unknown(name))?;
-    let known = in_force(name, remote);
+    let known = in_force(name, remote)?;
     let data = json!({
         "key": name, "shared": known, "default": setting.default,
         "mustBe": setting.kind.to_string(), "meaning": setting.meaning,
@@ -126,9 +129,12 @@ fn explain_shared(name: &str, remote: &Remote, format: Format) -> Result<(), Fai
 }
 
 /// A shared setting as the server has it; null if it cannot be reached.
-fn in_force(name: &str, remote: &Remote) -> Value {
+fn in_force(name: &str, remote: &Remote) -> Result<Value, Failure> {
     let path = format!("/api/settings/{}", segment(name));
-    remote.talk(async |client| client.get(&path).await).unwrap_or_default()
+    match remote.talk(async |client| client.get(&path).await) {
+        Err(failure) if failure.has_code(UNREACHABLE) => Ok(Value::Null),
+        answered => answered,
+    }
 }
 
 fn unknown(key: &str) -> Failure {

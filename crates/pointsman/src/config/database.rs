@@ -3,12 +3,12 @@
 //! Boundary: where it is and how it is reached; the password may be referred to.
 //! Read first: [`Database`].
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use store::postgres::Pooling;
+use store::postgres::{self, Pooling};
 
-use super::{Values, wrong};
-use crate::problem::Failure;
+use super::{Given, KEYS, Origin, Values, wrong};
+use crate::problem::{self, Failure};
 use crate::reference::Reference;
 
 /// The database that servers share.
@@ -16,8 +16,8 @@ use crate::reference::Reference;
 pub(crate) struct Database {
     url: Url,
     /// Authorities that sign the database's certificate; the system's if not set.
-    pub(crate) ca: Option<PathBuf>,
-    pub(crate) pooling: Pooling,
+    ca: Option<PathBuf>,
+    pooling: Pooling,
 }
 
 #[derive(Clone)]
@@ -60,11 +60,59 @@ impl Database {
         Ok(Some(Self { url, ca: (!ca.is_empty()).then(|| PathBuf::from(ca)), pooling }))
     }
 
-    /// Where it is, with the password if it has one.
+    /// The database that a command names; how it is reached may stand in the environment.
+    ///
+    /// # Errors
+    /// The kind of pooling is not known.
+    pub(crate) fn of_command(
+        url: &str,
+        ca: Option<&Path>,
+        pooling: Option<&str>,
+    ) -> Result<Self, Failure> {
+        let given = Given::from_environment();
+        let ca = ca.map(|ca| ca.to_string_lossy().into_owned());
+        let flag = |name: &str| match name {
+            "database.url" => Some(url.to_owned()),
+            "database.ca" => ca.clone(),
+            "database.pooling" => pooling.map(str::to_owned),
+            _ => None,
+        };
+        let ours = KEYS.iter().filter(|key| key.name.starts_with("database."));
+        let values = ours.map(|key| {
+            let set = given.environment.iter().find(|(name, _)| name == key.environment);
+            let value = match (flag(key.name), set) {
+                (Some(value), _) => (value, Origin::Flag(key.name)),
+                (None, Some((_, value))) => (value.clone(), Origin::Environment(key.environment)),
+                (None, None) => (key.default.to_owned(), Origin::Default),
+            };
+            (key.name, value)
+        });
+        let hint = "write `postgresql://USER@HOST/DATABASE`, `env:NAME` or `file:PATH`";
+        Self::read(&values.collect(), &given.environment)?
+            .ok_or_else(|| Failure::wrong_use("the address of the database is empty".into(), hint))
+    }
+
+    /// How it is reached, with the password if there is one.
     ///
     /// # Errors
     /// What is referred to is not there.
-    pub(crate) fn url(&self) -> Result<String, Failure> {
+    pub(crate) fn options(&self) -> Result<postgres::Options, Failure> {
+        let mut options = postgres::Options::new(&self.url()?);
+        options.root_certificates.clone_from(&self.ca);
+        options.pooling = self.pooling;
+        Ok(options)
+    }
+
+    /// Reads what its address and certificates refer to; connects to nothing.
+    ///
+    /// # Errors
+    /// One of them cannot be used.
+    pub(super) fn check_files(&self) -> Result<(), Failure> {
+        postgres::check(&self.options()?).map_err(|error| refused(&error))
+    }
+
+    /// Where it is, with the password if it has one.
+    fn url(&self) -> Result<String, Failure> {
         match &self.url {
             Url::Written(url) => Ok(url.clone()),
             Url::Referred(reference) => reference.read(),
@@ -72,12 +120,21 @@ impl Database {
     }
 }
 
-/// An address of a database as it may be shown: without the password that may be in it.
+/// Why a database is of no use.
+pub(crate) fn refused(error: &dyn std::error::Error) -> Failure {
+    Failure::refused(
+        problem::DATABASE,
+        "the database cannot be used".to_owned(),
+        "see `database.url`; `pointsman explain CLI-012` tells what can be done",
+    )
+    .because(error)
+}
+
+/// An address of a database as it may be shown: without the password that may be in it. Of one
+/// that cannot be read, nothing is shown: the password may be anywhere.
 pub(super) fn masked(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let Some((user, place)) = rest.split_once('@') else { return url.to_owned() };
-    match user.split_once(':') {
-        Some((user, _)) => format!("{scheme}://{user}:...@{place}"),
-        None => url.to_owned(),
+    if url.is_empty() || Reference::parse(url, &[]).is_some() {
+        return url.to_owned();
     }
+    postgres::shown(url).unwrap_or_else(|| "(an address that cannot be read)".to_owned())
 }

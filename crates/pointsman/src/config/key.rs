@@ -196,6 +196,19 @@ pub(crate) const KEYS: &[Key] = &[
         "HOST:PORT by which other servers reach this one; empty: where it listens",
     ),
     text(
+        "peer.certificate",
+        "POINTSMAN_PEER_CERTIFICATE",
+        "",
+        "file with the certificate that this server shows other servers, as PEM, if that is not \
+         `tls.certificate`; read again when it changes",
+    ),
+    text(
+        "peer.key",
+        "POINTSMAN_PEER_KEY",
+        "",
+        "file with its private key, as PEM and not encrypted; read again when it changes",
+    ),
+    text(
         "peer.ca",
         "POINTSMAN_PEER_CA",
         "",

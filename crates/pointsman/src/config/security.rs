@@ -3,7 +3,7 @@
 //! Boundary: which files and references; they are read where they are used.
 //! Read first: [`Security::read`], then [`Security::address`].   Tests: `tests.rs`
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
 use api::auth::SECRET_BYTES_MIN;
@@ -104,14 +104,21 @@ impl Security {
         let address = found.first().copied();
         let address = address.ok_or_else(|| no_address(values, "peer.address", "names nothing"))?;
         let ca = path(values, "peer.ca");
-        let files = match (&self.tls, ca) {
-            (Some(tls), Some(ca)) => Some(PeerFiles { identity: tls.identity.clone(), ca }),
+        let own = identity(values, "peer.certificate", "peer.key")?;
+        if own.is_some() && ca.is_none() {
+            return Err(without(values, "peer.certificate", "peer.ca"));
+        }
+        let identity = own.or_else(|| self.tls.as_ref().map(|tls| tls.identity.clone()));
+        let files = match (identity, ca) {
+            (Some(identity), Some(ca)) => Some(PeerFiles { identity, ca }),
             (None, Some(_)) => {
-                let hint = "set `tls.certificate` and `tls.key`: servers show them to each other";
-                return Err(wrong(values, "peer.ca", "is of no use without TLS", hint));
+                let hint = "set `peer.certificate` and `peer.key`, or those of `tls`: servers show \
+                            them to each other";
+                return Err(wrong(values, "peer.ca", "is of no use without a certificate", hint));
             }
             (_, None) => None,
         };
+        advertised(values, &found)?;
         let local = found.iter().all(|address| address.ip().is_loopback());
         // A way past the tokens, even on one machine.
         let unguarded = !local || self.method == Method::Tokens;
@@ -119,12 +126,36 @@ impl Security {
             let why = "anybody who reaches it could act as a server of the cluster";
             let (value, origin) = &values["peer.address"];
             let message = format!("cannot listen for `peer` at `{value}`: {why}");
-            let hint = "set `peer.ca`, `tls.certificate` and `tls.key` in the configuration";
+            let hint = "set `peer.ca`, `peer.certificate` and `peer.key` in the configuration";
             return Err(Failure::configuration(message, hint)
                 .coded(problem::EXPOSED)
                 .at(origin.to_string()));
         }
         Ok(Peer { address, files })
+    }
+
+    /// Whoever has a client's certificate is no server of the cluster.
+    ///
+    /// # Errors
+    /// The same authorities sign both.
+    pub(crate) fn check_authorities(&self) -> Result<(), Failure> {
+        let peers = self.peer.as_ref().and_then(|peer| peer.files.as_ref());
+        let clients = self.tls.as_ref().and_then(|tls| tls.client_ca.as_ref());
+        let (Some(peers), Some(clients)) = (peers, clients) else { return Ok(()) };
+        // A file that cannot be read is told where it is used.
+        let content = |path: &PathBuf| std::fs::read(path).ok();
+        if &peers.ca != clients
+            && (content(clients).is_none() || content(&peers.ca) != content(clients))
+        {
+            return Ok(());
+        }
+        let message =
+            "`peer.ca` and `tls.client-ca` hold the same authorities: every client could \
+                       act as a server of the cluster"
+                .to_owned();
+        let hint = "sign the servers' certificates with an authority that signs nothing else, and \
+                    name them as `peer.certificate` and `peer.key`";
+        Err(Failure::configuration(message, hint).coded(problem::EXPOSED))
     }
 
     /// The first token, if there is one.
@@ -149,6 +180,7 @@ impl Security {
     /// # Errors
     /// One of them cannot be used.
     pub(super) fn check_files(&self) -> Result<(), Failure> {
+        self.check_authorities()?;
         if let Some(files) = &self.tls {
             api::tls::faces(files).map_err(|error| Failure::tls(&error))?;
         }
@@ -168,19 +200,51 @@ fn path(values: &Values, name: &str) -> Option<PathBuf> {
 /// What the faces speak TLS with, if they do.
 fn faces(values: &Values) -> Result<Option<FaceFiles>, Failure> {
     let client_ca = path(values, "tls.client-ca");
-    let without = |name: &str, other: &str| {
-        let why = format!("is of no use without `{other}`");
-        wrong(values, name, &why, &format!("set `{other}` too"))
-    };
-    match (path(values, "tls.certificate"), path(values, "tls.key")) {
-        (Some(certificate), Some(key)) => {
-            Ok(Some(FaceFiles { identity: Identity { certificate, key }, client_ca }))
-        }
-        (Some(_), None) => Err(without("tls.certificate", "tls.key")),
-        (None, Some(_)) => Err(without("tls.key", "tls.certificate")),
-        (None, None) if client_ca.is_some() => Err(without("tls.client-ca", "tls.certificate")),
+    match identity(values, "tls.certificate", "tls.key")? {
+        Some(identity) => Ok(Some(FaceFiles { identity, client_ca })),
+        None if client_ca.is_some() => Err(without(values, "tls.client-ca", "tls.certificate")),
+        None => Ok(None),
+    }
+}
+
+/// A certificate and its key, both or neither.
+fn identity(values: &Values, certificate: &str, key: &str) -> Result<Option<Identity>, Failure> {
+    match (path(values, certificate), path(values, key)) {
+        (Some(certificate), Some(key)) => Ok(Some(Identity { certificate, key })),
+        (Some(_), None) => Err(without(values, certificate, key)),
+        (None, Some(_)) => Err(without(values, key, certificate)),
         (None, None) => Ok(None),
     }
+}
+
+fn without(values: &Values, name: &str, other: &str) -> Failure {
+    let why = format!("is of no use without `{other}`");
+    wrong(values, name, &why, &format!("set `{other}` too"))
+}
+
+/// Where other servers of the database reach this one must be said, if listening does not.
+fn advertised(values: &Values, found: &[SocketAddr]) -> Result<(), Failure> {
+    let value = |name: &str| values.get(name).map_or("", |(value, _)| value.as_str());
+    let advertise = value("peer.advertise");
+    let hint = "set `peer.advertise` to the HOST:PORT by which other servers reach this one";
+    if advertise.is_empty() {
+        let is_shared = !value("database.url").is_empty();
+        if is_shared && found.iter().any(|address| address.ip().is_unspecified()) {
+            let why = "does not say where other servers reach this one";
+            return Err(wrong(values, "peer.address", why, hint).coded(problem::ADDRESS));
+        }
+        return Ok(());
+    }
+    // The name need not be known here.
+    let (host, port) = advertise.rsplit_once(':').unwrap_or_default();
+    let is_bracketed = host.starts_with('[') && host.ends_with(']');
+    let is_host = !host.is_empty()
+        && (is_bracketed || !host.contains([':', '/', '@', ' ']))
+        && !host.trim_matches(['[', ']']).parse().is_ok_and(|ip: IpAddr| ip.is_unspecified());
+    if !is_host || !port.parse::<u16>().is_ok_and(|port| port > 0) {
+        return Err(wrong(values, "peer.advertise", "is no HOST:PORT", hint));
+    }
+    Ok(())
 }
 
 fn resolve(values: &Values, name: &str) -> Result<Vec<SocketAddr>, Failure> {

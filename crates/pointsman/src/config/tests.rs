@@ -150,6 +150,13 @@ fn half_of_a_protection_is_refused() {
         "tls.client-ca = 'a'",
         "peer.ca = 'a'\npeer.address = '127.0.0.1:1'",
         "peer.address = '0.0.0.0:1'",
+        "peer.certificate = 'c'\npeer.address = '127.0.0.1:1'",
+        "peer.certificate = 'c'\npeer.key = 'k'\npeer.address = '127.0.0.1:1'",
+        "peer.address = '127.0.0.1:1'\npeer.advertise = 'server-a'",
+        "peer.address = '127.0.0.1:1'\npeer.advertise = 'http://server-a:1'",
+        "peer.address = '127.0.0.1:1'\npeer.advertise = '0.0.0.0:1'",
+        "peer.address = '127.0.0.1:1'\npeer.advertise = '::1:70000'",
+        "peer.address = '0.0.0.0:1'\ndatabase.url = 'postgresql://u@h/d'",
         "peer.address = '127.0.0.1:1'\nauth.method = 'tokens'",
         "auth.method = 'password'",
         "auth.bootstrap-token = 'the-token-itself'",
@@ -166,15 +173,36 @@ fn half_of_a_protection_is_refused() {
         error[CLI-002]: `tls.client-ca` is `a`, which is of no use without `tls.certificate`
           at: file `FILE`
         hint: set `tls.certificate` too
-        error[CLI-002]: `peer.ca` is `a`, which is of no use without TLS
+        error[CLI-002]: `peer.ca` is `a`, which is of no use without a certificate
           at: file `FILE`
-        hint: set `tls.certificate` and `tls.key`: servers show them to each other
+        hint: set `peer.certificate` and `peer.key`, or those of `tls`: servers show them to each other
         error[API-007]: cannot listen for `peer` at `0.0.0.0:1`: anybody who reaches it could act as a server of the cluster
           at: file `FILE`
-        hint: set `peer.ca`, `tls.certificate` and `tls.key` in the configuration
+        hint: set `peer.ca`, `peer.certificate` and `peer.key` in the configuration
+        error[CLI-002]: `peer.certificate` is `c`, which is of no use without `peer.key`
+          at: file `FILE`
+        hint: set `peer.key` too
+        error[CLI-002]: `peer.certificate` is `c`, which is of no use without `peer.ca`
+          at: file `FILE`
+        hint: set `peer.ca` too
+        error[CLI-002]: `peer.advertise` is `server-a`, which is no HOST:PORT
+          at: file `FILE`
+        hint: set `peer.advertise` to the HOST:PORT by which other servers reach this one
+        error[CLI-002]: `peer.advertise` is `http://server-a:1`, which is no HOST:PORT
+          at: file `FILE`
+        hint: set `peer.advertise` to the HOST:PORT by which other servers reach this one
+        error[CLI-002]: `peer.advertise` is `0.0.0.0:1`, which is no HOST:PORT
+          at: file `FILE`
+        hint: set `peer.advertise` to the HOST:PORT by which other servers reach this one
+        error[CLI-002]: `peer.advertise` is `::1:70000`, which is no HOST:PORT
+          at: file `FILE`
+        hint: set `peer.advertise` to the HOST:PORT by which other servers reach this one
+        error[CLI-005]: `peer.address` is `0.0.0.0:1`, which does not say where other servers reach this one
+          at: file `FILE`
+        hint: set `peer.advertise` to the HOST:PORT by which other servers reach this one
         error[API-007]: cannot listen for `peer` at `127.0.0.1:1`: anybody who reaches it could act as a server of the cluster
           at: file `FILE`
-        hint: set `peer.ca`, `tls.certificate` and `tls.key` in the configuration
+        hint: set `peer.ca`, `peer.certificate` and `peer.key` in the configuration
         error[CLI-002]: `auth.method` is `password`, which is no method
           at: file `FILE`
         hint: use none or tokens
@@ -188,6 +216,52 @@ fn half_of_a_protection_is_refused() {
           at: file `FILE`
         hint: leave it empty, or write `i-know-that-anybody-can-do-anything`"#]]
     .assert_eq(&shown.map(refused).join("\n"));
+}
+
+#[test]
+fn servers_have_an_authority_and_a_certificate_of_their_own() {
+    let both = "tls.certificate = 'c'\ntls.key = 'k'\ntls.client-ca = 'one'\n\
+                peer.address = '127.0.0.1:1'\npeer.advertise = '[::1]:7'\n";
+    let config = |rest: &str| {
+        let file = Written::new("authorities", &format!("{both}{rest}"));
+        Config::load(Some(&file.0), &Given::default()).unwrap().security
+    };
+    let shown = |rest: &str| {
+        let security = config(rest);
+        security.check_authorities().map_err(|failure| failure.problem.unwrap().to_string())?;
+        let identity = security.peer.unwrap().files.unwrap().identity;
+        Ok::<_, String>(format!("{} {}", identity.certificate.display(), identity.key.display()))
+    };
+    assert_eq!(shown("peer.ca = 'two'").unwrap(), "c k");
+    let own = "peer.ca = 'two'\npeer.certificate = 'file:pc'\npeer.key = 'pk'";
+    assert_eq!(shown(own).unwrap(), "pc pk");
+    assert!(shown("peer.ca = 'one'").unwrap_err().starts_with("error[API-007]"));
+    let (one, two) = (Written::new("one-ca", "# the same"), Written::new("two-ca", "# the same"));
+    let same = both.replace("'one'", &format!("'{}'", one.0.display()));
+    let file = Written::new("same", &format!("{same}peer.ca = '{}'", two.0.display()));
+    let config = Config::load(Some(&file.0), &Given::default()).unwrap();
+    let refused = config.security.check_authorities().unwrap_err().problem.unwrap().to_string();
+    assert!(refused.contains("hold the same authorities"), "{refused}");
+}
+
+#[test]
+fn no_password_is_shown_in_whatever_form_it_was_written() {
+    let shown = |url: &str| {
+        let flags = given(&[], &[("database.url", url)]);
+        let config = Config::load(None, &flags).unwrap();
+        let key = KEYS.iter().find(|key| key.name == "database.url").unwrap();
+        config.explain(key).0
+    };
+    for url in [
+        "postgresql://u:secret@db/x",
+        "postgresql://db/x?user=u&password=secret",
+        "host=db user=u password=secret dbname=x",
+    ] {
+        assert_eq!(shown(url), "postgresql://u@db:5432/x", "{url}");
+    }
+    assert_eq!(shown("env:DATABASE"), "env:DATABASE");
+    assert_eq!(shown(""), "");
+    assert!(!shown("postgresql:/u:secret@db").contains("secret"));
 }
 
 #[test]

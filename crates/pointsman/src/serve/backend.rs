@@ -11,7 +11,7 @@ use store::stored::{self, Stored, bind};
 use store::transfer::Location;
 use store::{Cluster, Store};
 
-use crate::config::{Config, Database, storage_refused};
+use crate::config::{Config, database_refused, storage_refused};
 use crate::problem::{self, Failure};
 
 /// Bytes of a page of the database, in which its length is limited.
@@ -50,7 +50,7 @@ impl Backend {
             }
             Some(database) => {
                 make_directory(config)?;
-                let options = options_of(database)?;
+                let options = database.options()?;
                 let store = Arc::new(open_database(&options).await?);
                 (Rows::Postgres(store), Location::Postgres(options))
             }
@@ -118,20 +118,6 @@ fn make_directory(config: &Config) -> Result<(), Failure> {
         .map_err(|error| Failure::file("make", &config.data, &error))
 }
 
-fn options_of(database: &Database) -> Result<postgres::Options, Failure> {
-    let mut options = postgres::Options::new(&database.url()?);
-    options.root_certificates.clone_from(&database.ca);
-    options.pooling = database.pooling;
-    Ok(options)
-}
-
 async fn open_database(options: &postgres::Options) -> Result<Postgres, Failure> {
-    Postgres::open(options).await.map_err(|error| {
-        Failure::refused(
-            problem::UNUSABLE,
-            "the database cannot be used".to_owned(),
-            "see `database.url`; `pointsman explain CLI-004` tells what can be done",
-        )
-        .because(&error)
-    })
+    Postgres::open(options).await.map_err(|error| database_refused(&error))
 }

@@ -3,20 +3,28 @@
 //! Boundary: sockets and what secures them; what is spoken is `node`'s business.
 //! Read first: [`Peers::open`].
 
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use api::peer::{self, Connect, Dialer, Plain};
 use api::tls::{Door, Handle};
 use node::Node;
 use node::cluster::{Others, Transport};
 use rustls::{ClientConfig, ServerConfig};
-use tokio::net::TcpListener;
+use store::ServerKey;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::config::Config;
 use crate::problem::{self, Failure};
+
+/// How often servers that were not reached yet are tried.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How long a server may take to let another one connect.
+const CONNECT: Duration = Duration::from_secs(3);
 
 /// What servers show each other: as a server, and as a client.
 type Shown = Option<(Handle<ServerConfig>, Handle<ClientConfig>)>;
@@ -77,6 +85,53 @@ impl Peers {
                 tracing::error!(%error, "other servers cannot reach this one any more");
             }
         });
+    }
+}
+
+/// Looks whether the servers of the cluster can be reached where they say, and warns once of each
+/// that cannot: a server may be ready although no other one reaches it, or is reached by it.
+pub(super) async fn look(node: Node) {
+    let (mut tries, mut reached) = (BTreeMap::<ServerKey, u32>::new(), BTreeSet::new());
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let (me, members) = (node.standing_here().key, node.members());
+        tries.retain(|key, _| members.iter().any(|member| member.key == *key));
+        reached.retain(|key| members.iter().any(|member| member.key == *key));
+        for member in members {
+            if Some(member.key) == me || reached.contains(&member.key) {
+                continue;
+            }
+            let address = &*member.about.peer;
+            if is_reached(address).await {
+                reached.insert(member.key);
+                continue;
+            }
+            let failed = tries.entry(member.key).or_default();
+            *failed = failed.saturating_add(1);
+            // One that has just ended is no member soon.
+            if *failed == 2 {
+                let (server, hint) = (&*member.about.name, hint(address));
+                tracing::warn!(server, address, hint, "another server cannot be reached");
+            }
+        }
+    }
+}
+
+async fn is_reached(address: &str) -> bool {
+    let connected = TcpStream::connect(address);
+    tokio::time::timeout(CONNECT, connected).await.is_ok_and(|connected| connected.is_ok())
+}
+
+fn hint(address: &str) -> &'static str {
+    let host = address.rsplit_once(':').map_or("", |(host, _)| host).trim_matches(['[', ']']);
+    let is_loopback = host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+    match (address, is_loopback) {
+        ("", _) => "it does not say where: set its `peer.address`",
+        (_, true) => {
+            "only servers of its own machine reach it there: set its `peer.address` and \
+             `peer.advertise`"
+        }
+        (_, false) => "see its `peer.address` and `peer.advertise`, and what stands in between",
     }
 }
 

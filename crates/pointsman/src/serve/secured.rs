@@ -42,6 +42,7 @@ impl Secured {
     /// # Errors
     /// One of them cannot be used.
     pub(super) fn new(security: &Security, clock: Clock) -> Result<Self, Failure> {
+        security.check_authorities()?;
         let unusable = |error: tls::Error| Failure::tls(&error);
         let faces = security.tls.as_ref().map(tls::faces).transpose().map_err(unusable)?;
         let files = security.peer.as_ref().and_then(|peer| peer.files.as_ref());
