@@ -118,7 +118,9 @@ async fn what_is_too_large_is_refused() {
     options.http.body_bytes = 1_000;
     let server = Server::with(options).await;
     server.node.deploy(vec![package("1.0.0")]).await.unwrap();
-    let large = format!(r#"{{"n":1,"x":"{}"}}"#, "x".repeat(1_000));
+    // The larger of both counts.
+    server.node.set_setting("limits.variable-bytes", Some("1024"), "a").await.unwrap();
+    let large = format!(r#"{{"n":1,"x":"{}"}}"#, "x".repeat(1_024));
     server.call("POST", ORDERS, &large).await.is_problem(413, "API-002");
     let lines = format!("{{\"n\":1}}\n{large}\n");
     let answer = server.send_as("POST", ORDERS, "application/x-ndjson", lines).await.is(202);
