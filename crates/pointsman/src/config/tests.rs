@@ -150,13 +150,6 @@ fn half_of_a_protection_is_refused() {
         "tls.client-ca = 'a'",
         "peer.ca = 'a'\npeer.address = '127.0.0.1:1'",
         "peer.address = '0.0.0.0:1'",
-        "peer.certificate = 'c'\npeer.address = '127.0.0.1:1'",
-        "peer.certificate = 'c'\npeer.key = 'k'\npeer.address = '127.0.0.1:1'",
-        "peer.address = '127.0.0.1:1'\npeer.advertise = 'server-a'",
-        "peer.address = '127.0.0.1:1'\npeer.advertise = 'http://server-a:1'",
-        "peer.address = '127.0.0.1:1'\npeer.advertise = '0.0.0.0:1'",
-        "peer.address = '127.0.0.1:1'\npeer.advertise = '::1:70000'",
-        "peer.address = '0.0.0.0:1'\ndatabase.url = 'postgresql://u@h/d'",
         "peer.address = '127.0.0.1:1'\nauth.method = 'tokens'",
         "auth.method = 'password'",
         "auth.bootstrap-token = 'the-token-itself'",
@@ -179,6 +172,36 @@ fn half_of_a_protection_is_refused() {
         error[API-007]: cannot listen for `peer` at `0.0.0.0:1`: anybody who reaches it could act as a server of the cluster
           at: file `FILE`
         hint: set `peer.ca`, `peer.certificate` and `peer.key` in the configuration
+        error[API-007]: cannot listen for `peer` at `127.0.0.1:1`: anybody who reaches it could act as a server of the cluster
+          at: file `FILE`
+        hint: set `peer.ca`, `peer.certificate` and `peer.key` in the configuration
+        error[CLI-002]: `auth.method` is `password`, which is no method
+          at: file `FILE`
+        hint: use none or tokens
+        error[CLI-002]: `auth.bootstrap-token` is no reference
+          at: file `FILE`
+        hint: write `env:NAME` or `file:PATH`; the token itself stands there
+        error[CLI-002]: `auth.bootstrap-token` is `env:FIRST`, which is of no use: nobody is asked for a token
+          at: file `FILE`
+        hint: set `auth.method = "tokens"`
+        error[CLI-002]: `insecure-listen` is `yes`, which does not say what it means
+          at: file `FILE`
+        hint: leave it empty, or write `i-know-that-anybody-can-do-anything`"#]]
+    .assert_eq(&shown.map(refused).join("\n"));
+}
+
+#[test]
+fn a_peer_has_a_whole_certificate_and_an_address_that_others_can_use() {
+    let shown = [
+        "peer.certificate = 'c'\npeer.address = '127.0.0.1:1'",
+        "peer.certificate = 'c'\npeer.key = 'k'\npeer.address = '127.0.0.1:1'",
+        "peer.address = '127.0.0.1:1'\npeer.advertise = 'server-a'",
+        "peer.address = '127.0.0.1:1'\npeer.advertise = 'http://server-a:1'",
+        "peer.address = '127.0.0.1:1'\npeer.advertise = '0.0.0.0:1'",
+        "peer.address = '127.0.0.1:1'\npeer.advertise = '::1:70000'",
+        "peer.address = '0.0.0.0:1'\ndatabase.url = 'postgresql://u@h/d'",
+    ];
+    expect![[r#"
         error[CLI-002]: `peer.certificate` is `c`, which is of no use without `peer.key`
           at: file `FILE`
         hint: set `peer.key` too
@@ -199,22 +222,7 @@ fn half_of_a_protection_is_refused() {
         hint: set `peer.advertise` to the HOST:PORT by which other servers reach this one
         error[CLI-005]: `peer.address` is `0.0.0.0:1`, which does not say where other servers reach this one
           at: file `FILE`
-        hint: set `peer.advertise` to the HOST:PORT by which other servers reach this one
-        error[API-007]: cannot listen for `peer` at `127.0.0.1:1`: anybody who reaches it could act as a server of the cluster
-          at: file `FILE`
-        hint: set `peer.ca`, `peer.certificate` and `peer.key` in the configuration
-        error[CLI-002]: `auth.method` is `password`, which is no method
-          at: file `FILE`
-        hint: use none or tokens
-        error[CLI-002]: `auth.bootstrap-token` is no reference
-          at: file `FILE`
-        hint: write `env:NAME` or `file:PATH`; the token itself stands there
-        error[CLI-002]: `auth.bootstrap-token` is `env:FIRST`, which is of no use: nobody is asked for a token
-          at: file `FILE`
-        hint: set `auth.method = "tokens"`
-        error[CLI-002]: `insecure-listen` is `yes`, which does not say what it means
-          at: file `FILE`
-        hint: leave it empty, or write `i-know-that-anybody-can-do-anything`"#]]
+        hint: set `peer.advertise` to the HOST:PORT by which other servers reach this one"#]]
     .assert_eq(&shown.map(refused).join("\n"));
 }
 
