@@ -105,7 +105,8 @@ pub struct Beat {
 pub struct ShardOwner {
     /// The shard.
     pub shard: ShardId,
-    /// Its owner, whose lease may have run out; none: it was given back.
+    /// Its owner, whose lease may have run out; none: it was given back; 0: some server that
+    /// failed.
     pub owner: Option<ServerKey>,
     /// The epoch in force.
     pub epoch: u64,
@@ -138,12 +139,13 @@ pub enum Acquired {
     Leased {
         /// The right to write it.
         lease: Lease,
-        /// Whether its last owner went without giving it back.
+        /// Whether its last owner went without giving it back, or an earlier one did and nothing
+        /// was committed since: the first commit says that this is known.
         after_failure: bool,
     },
-    /// Another server owns it, and its lease runs.
+    /// Another server owns it, and its lease runs; or a transaction of its owner still does.
     Held {
-        /// Who.
+        /// Who; 0 if that is not known.
         owner: ServerKey,
     },
     /// The caller's own lease ran out.
@@ -206,7 +208,7 @@ pub trait Cluster: Send + Sync + 'static {
 
     /// Takes a shard over under a new epoch, if that is allowed (CLU-2); its earlier owner is
     /// fenced from now on. A shard that the caller owns already gets a new epoch too, which is not
-    /// after a failure.
+    /// itself after a failure.
     fn acquire(&self, shard: ShardId, server: ServerKey) -> Task<'_, Acquired>;
 
     /// Gives a shard back, if the caller still holds it under this epoch. Idempotent.

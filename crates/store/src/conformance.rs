@@ -60,6 +60,7 @@ macro_rules! conformance_suite {
             cluster::a_shard_is_acquired_by_members_only,
             cluster::what_was_given_back_was_not_left_by_a_failure,
             cluster::what_a_dead_server_owned_is_taken_over,
+            cluster::a_failure_is_known_until_something_was_committed,
             cluster::an_owner_acquires_again_under_a_new_epoch,
             cluster::slots_move_with_a_unit,
             cluster::revisions_grow_with_what_they_count,

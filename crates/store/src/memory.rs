@@ -152,6 +152,7 @@ impl Store for Memory {
         }
         stored.sequence = unit.sequence;
         stored.blocks_next = unit.blocks_next;
+        stored.after_failure = false;
         state.apply(shard, unit);
         done(Committed::Done)
     }

@@ -149,9 +149,43 @@ pub async fn what_a_dead_server_owned_is_taken_over(store: &dyn Store) {
     let (_, after_failure) = take(store, 2, survivor).await;
     assert!(!after_failure, "this one had no owner");
     // It is taken over once: the next owner finds a shard that was given back.
+    let unit = Unit { shard: Some(SHARD), epoch: 2, sequence: 2, ..Unit::default() };
+    assert_eq!(store.commit(unit).await.unwrap(), crate::Committed::Done);
     store.leave(survivor).await.unwrap();
     let next = store.join(&member("next"), LONG_MS).await.unwrap();
     assert!(!take(store, 1, next).await.1);
+}
+
+/// Whoever takes the shard over may fail before it has told anybody: acquire it again, give it
+/// back, or leave.
+pub async fn a_failure_is_known_until_something_was_committed(store: &dyn Store) {
+    Owner::of(store, 1).await;
+    Owner::of(store, 2).await;
+    let server = store.join(&member("second"), LONG_MS).await.unwrap();
+    let (_, after_failure) = take(store, 1, server).await;
+    assert!(after_failure);
+    let (lease, after_failure) = take(store, 1, server).await;
+    assert!(after_failure, "it broke before it had told anybody");
+    store.release(SHARD, server, lease.epoch).await.unwrap();
+    assert!(take(store, 2, server).await.1);
+    store.leave(server).await.unwrap();
+    let third = store.join(&member("third"), LONG_MS).await.unwrap();
+    for shard in [1, 2] {
+        let (lease, after_failure) = take(store, shard, third).await;
+        assert!(after_failure, "shard {shard} was given back by one that had told nobody");
+        let sequence = lease.sequence + 1;
+        let unit = Unit {
+            shard: Some(lease.shard),
+            epoch: lease.epoch,
+            sequence,
+            blocks_next: 1,
+            ..Unit::default()
+        };
+        assert_eq!(store.commit(unit).await.unwrap(), crate::Committed::Done);
+        assert!(!take(store, shard, third).await.1);
+    }
+    store.leave(third).await.unwrap();
+    assert_eq!(owners(&store.pulse().await.unwrap())[..2], [None, None]);
 }
 
 /// Its own earlier epoch is fenced, too.
@@ -246,6 +280,8 @@ pub async fn a_shard_stays_with_its_owner_while_the_lease_runs(store: &dyn Store
     let (lease, after_failure) = take(store, 1, other).await;
     assert_eq!((lease.epoch, lease.sequence, after_failure), (2, 1, true));
     // Given back while it lives, it is free at once.
+    let unit = Unit { shard: Some(SHARD), epoch: 2, sequence: 2, ..Unit::default() };
+    assert_eq!(store.commit(unit).await.unwrap(), crate::Committed::Done);
     store.release(SHARD, other, 2).await.unwrap();
     let third = store.join(&member("third"), LONG_MS).await.unwrap();
     assert!(!take(store, 1, third).await.1);

@@ -34,10 +34,18 @@ pub(super) struct ShardState {
     pub(super) sequence: u64,
     pub(super) blocks_next: u64,
     owner: Option<ServerKey>,
+    /// It was acquired after a failure, and nothing was committed since.
+    pub(super) after_failure: bool,
 }
 
 impl ShardState {
-    const NEW: Self = Self { epoch: 0, sequence: 0, blocks_next: 1, owner: None };
+    const NEW: Self =
+        Self { epoch: 0, sequence: 0, blocks_next: 1, owner: None, after_failure: false };
+
+    /// Whose owner died before, of which nobody knows yet, is not given back in order.
+    fn give_back(&mut self) {
+        self.owner = self.after_failure.then_some(ServerKey(0));
+    }
 
     /// Whether a unit under `epoch` may be applied; nobody holds epoch 0.
     pub(super) fn is_held_under(&self, epoch: u64) -> bool {
@@ -80,9 +88,10 @@ impl ClusterState {
         let stored = self.shards.entry(shard).or_insert(ShardState::NEW);
         stored.epoch += 1;
         stored.owner = Some(server);
-        let ShardState { epoch, sequence, blocks_next, .. } = *stored;
+        stored.after_failure |= earlier.is_some();
+        let ShardState { epoch, sequence, blocks_next, after_failure, .. } = *stored;
         let lease = Lease { shard, epoch, sequence, blocks_next };
-        Acquired::Leased { lease, after_failure: earlier.is_some() }
+        Acquired::Leased { lease, after_failure }
     }
 }
 
@@ -142,9 +151,8 @@ impl Cluster for Memory {
     fn leave(&self, server: ServerKey) -> Task<'_, ()> {
         let mut state = self.state();
         state.cluster.members.remove(&server);
-        for stored in state.cluster.shards.values_mut() {
-            stored.owner = stored.owner.filter(|owner| *owner != server);
-        }
+        let shards = state.cluster.shards.values_mut();
+        shards.filter(|stored| stored.owner == Some(server)).for_each(ShardState::give_back);
         done(())
     }
 
@@ -158,7 +166,7 @@ impl Cluster for Memory {
             && stored.owner == Some(server)
             && stored.epoch == epoch
         {
-            stored.owner = None;
+            stored.give_back();
         }
         done(())
     }

@@ -86,9 +86,9 @@ SELECT outcome, holder, held, last, blocks, failed FROM acquire($1, $2, $3);
 
 -- name: release
 -- takes: int, bigint, bigint
-UPDATE shards SET owner = NULL WHERE shard = $1 AND owner = $2 AND epoch = $3;
+UPDATE shards SET owner = CASE WHEN after_failure THEN 0 END
+WHERE shard = $1 AND owner = $2 AND epoch = $3;
 
 -- name: leave
 -- takes: bigint
-WITH gone AS (DELETE FROM members WHERE server = $1)
-UPDATE shards SET owner = NULL WHERE owner = $1;
+SELECT leave($1);

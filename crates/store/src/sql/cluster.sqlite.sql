@@ -71,13 +71,14 @@ DELETE FROM members WHERE server = ?1;
 SELECT shard, owner, epoch FROM shards ORDER BY shard;
 
 -- name: owner
-SELECT owner FROM shards WHERE shard = ?1;
+SELECT owner, after_failure FROM shards WHERE shard = ?1;
 
 -- name: acquire
-UPDATE shards SET epoch = epoch + 1, owner = ?2 WHERE shard = ?1;
+UPDATE shards SET epoch = epoch + 1, owner = ?2, after_failure = ?3 WHERE shard = ?1;
 
 -- name: release
-UPDATE shards SET owner = NULL WHERE shard = ?1 AND owner = ?2 AND epoch = ?3;
+UPDATE shards SET owner = iif(after_failure, 0, NULL)
+WHERE shard = ?1 AND owner = ?2 AND epoch = ?3;
 
 -- name: release_all
-UPDATE shards SET owner = NULL WHERE owner = ?1;
+UPDATE shards SET owner = iif(after_failure, 0, NULL) WHERE owner = ?1;

@@ -2,7 +2,7 @@
 SELECT epoch, sequence, blocks_next FROM shards WHERE shard = ?1;
 
 -- name: advance
-UPDATE shards SET sequence = ?2, blocks_next = ?3 WHERE shard = ?1;
+UPDATE shards SET sequence = ?2, blocks_next = ?3, after_failure = 0 WHERE shard = ?1;
 
 -- name: take_block
 INSERT INTO blocks (block, instance) VALUES (?1, ?2)

@@ -449,3 +449,43 @@ async fn what_was_accepted_is_written_before_the_end() {
     assert!(matches!(late, Err(Error::Closed)), "{late:?}");
     check(&store, 1, 20).await;
 }
+
+/// A server that was cut off in a commit keeps the row of its shard locked. Whoever wants the shard
+/// is told that it is held, and lives on meanwhile.
+#[tokio::test]
+async fn a_locked_shard_holds_up_nobodys_beat() {
+    let Some(server) = Server::shared("a_locked_shard_holds_up_nobodys_beat") else { return };
+    let url = server.schema().await;
+    let store = Postgres::open(&Options::new(&url)).await.unwrap();
+    let dead = Owner::of(&store, 1).await;
+    let taker = store.join(&store::conformance::member("taker"), 60_000).await.unwrap();
+    let beat = store::Beat {
+        server: taker,
+        lease_ms: 60_000,
+        standing: store::Standing::Serving,
+        catalog: 0,
+    };
+    store.beat(&beat).await.unwrap();
+    let cut_off = async {
+        let lock = "SELECT 1 FROM shards WHERE shard = 1 FOR UPDATE; SELECT pg_sleep(1.5)";
+        server.execute(&url, lock).await;
+    };
+    let others = async {
+        // Until the row is locked the shard is to be had.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let begun = std::time::Instant::now();
+        let acquire = async { (store.acquire(ShardId(1), taker).await, begun.elapsed()) };
+        let beat = async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            (store.beat(&beat).await.unwrap().is_member, begun.elapsed())
+        };
+        let ((wanted, answered), (is_member, beaten)) = tokio::join!(acquire, beat);
+        assert!(is_member && beaten < answered, "the beat waited: {beaten:?} {answered:?}");
+        let wanted = wanted.unwrap();
+        assert!(matches!(wanted, store::Acquired::Held { .. }), "{wanted:?}");
+        assert!(answered < Duration::from_millis(1_000), "{answered:?}");
+    };
+    tokio::join!(cut_off, others);
+    let (lease, after_failure) = take(&store, 1, taker).await;
+    assert_eq!((lease.epoch, after_failure), (dead.lease().epoch + 1, true));
+}

@@ -21,7 +21,9 @@ INSERT INTO revisions (name, revision) VALUES ('catalog', 0), ('settings', 0), (
 -- afterwards whether a try took effect whose answer was lost.
 CREATE SEQUENCE openings;
 
--- mark: the last try that advanced the shard. attempt, after_failure: of the last acquisition.
+-- mark: the last try that advanced the shard. attempt: of the last acquisition. after_failure: that
+-- one was after a failure, and nothing was committed since. owner: 0 is a server that failed and
+-- whose key is not known.
 CREATE TABLE shards (
     shard INTEGER PRIMARY KEY,
     epoch BIGINT NOT NULL DEFAULT 0,
@@ -267,7 +269,7 @@ DECLARE
     advanced BIGINT;
 BEGIN
     UPDATE shards AS stored
-    SET sequence = unit.last, blocks_next = unit.blocks, mark = try
+    SET sequence = unit.last, blocks_next = unit.blocks, mark = try, after_failure = FALSE
     FROM unnest(shards, held, firsts, lasts, blocks) AS unit (shard, epoch, first, last, blocks)
     WHERE stored.shard = unit.shard AND stored.epoch = unit.epoch AND unit.epoch > 0
         AND stored.sequence = unit.first - 1;
@@ -322,24 +324,27 @@ BEGIN
 END
 $$;
 
--- outcome: 0 leased, 1 held, 2 not a member, 3 no such shard.
+-- outcome: 0 leased, 1 held, 2 not a member, 3 no such shard. Held is also a shard whose row is
+-- locked by a transaction that goes on and on: of an owner that was cut off in a commit, say.
+--
+-- The shard's row first: whoever waits for it must hold nothing that a beat waits for.
 CREATE FUNCTION acquire(
     wanted INTEGER, asking BIGINT, try BIGINT,
     OUT outcome INTEGER, OUT holder BIGINT, OUT held BIGINT, OUT last BIGINT, OUT blocks BIGINT,
     OUT failed BOOLEAN
-) LANGUAGE plpgsql AS $$
+) LANGUAGE plpgsql SET lock_timeout = '200ms' AS $$
 DECLARE
     stored shards;
     lease_ms BIGINT;
 BEGIN
+    SELECT * INTO stored FROM shards WHERE shard = wanted FOR UPDATE;
     -- Locked rows: a beat or an end of the same moment comes before or after all of this.
     SELECT lease_until_ms INTO lease_ms FROM members WHERE server = asking FOR SHARE;
     IF lease_ms IS NULL OR lease_ms <= now_ms() THEN
         outcome := 2;
         RETURN;
     END IF;
-    SELECT * INTO stored FROM shards WHERE shard = wanted FOR UPDATE;
-    IF NOT FOUND THEN
+    IF stored.shard IS NULL THEN
         outcome := 3;
         RETURN;
     END IF;
@@ -361,11 +366,24 @@ BEGIN
         RETURN;
     END IF;
     held := stored.epoch + 1;
-    failed := holder IS NOT NULL AND holder <> asking;
+    failed := stored.after_failure OR (holder IS NOT NULL AND holder <> asking);
     INSERT INTO epochs (shard, epoch, mark) VALUES (wanted, stored.epoch, stored.mark);
     DELETE FROM epochs WHERE shard = wanted AND epoch < stored.epoch - 100;
     UPDATE shards SET epoch = held, owner = asking, attempt = try, after_failure = failed
     WHERE shard = wanted;
+EXCEPTION
+    WHEN lock_not_available THEN
+        outcome := 1;
+        SELECT coalesce(owner, 0) INTO holder FROM shards WHERE shard = wanted;
+END
+$$;
+
+-- A shard whose owner died before and nothing was committed since is still one whose owner died.
+-- In the same order as acquire.
+CREATE FUNCTION leave(leaving BIGINT) RETURNS VOID LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE shards SET owner = CASE WHEN after_failure THEN 0 END WHERE owner = leaving;
+    DELETE FROM members WHERE server = leaving;
 END
 $$;
 

@@ -1,8 +1,11 @@
 -- Servers, slots, and what shards tell each other.
 
--- Who owns the shard; nobody, if it was given back. Servers' names are with the members.
+-- Who owns the shard; nobody, if it was given back; 0: a server that failed and whose key is not
+-- known. Servers' names are with the members. after_failure: the shard was acquired after a failure,
+-- and nothing was committed since.
 ALTER TABLE shards DROP COLUMN server;
 ALTER TABLE shards ADD COLUMN owner INTEGER;
+ALTER TABLE shards ADD COLUMN after_failure INTEGER NOT NULL DEFAULT 0;
 
 -- Numbers that only grow: revisions, and the key of the last server that joined.
 CREATE TABLE revisions (

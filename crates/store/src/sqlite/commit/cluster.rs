@@ -185,23 +185,23 @@ impl Commit<'_> {
         if !cluster.is_alive(server, now_ms)? {
             return Ok(Acquired::NotMember);
         }
-        let read = |row: &Row<'_>| read::key_if_any(row, 0);
-        let Some(earlier) = cluster.sql.owner.query_row([shard.0], read).optional()? else {
-            return Ok(Acquired::NoShard);
-        };
+        let read = |row: &Row<'_>| Ok((read::key_if_any(row, 0)?, row.get::<_, bool>(1)?));
+        let found = cluster.sql.owner.query_row([shard.0], read).optional()?;
+        let Some((earlier, is_unheard)) = found else { return Ok(Acquired::NoShard) };
         let earlier = earlier.map(ServerKey).filter(|owner| *owner != server);
         if let Some(owner) = earlier
             && cluster.is_alive(owner, now_ms)?
         {
             return Ok(Acquired::Held { owner });
         }
-        cluster.sql.acquire.execute((shard.0, server.0.cast_signed()))?;
+        let after_failure = is_unheard || earlier.is_some();
+        cluster.sql.acquire.execute((shard.0, server.0.cast_signed(), after_failure))?;
         self.fences.remove(&shard);
         let Some(Fence { epoch, sequence, blocks_next }) = self.fence(shard)? else {
             return Ok(Acquired::NoShard);
         };
         let lease = Lease { shard, epoch, sequence, blocks_next };
-        Ok(Acquired::Leased { lease, after_failure: earlier.is_some() })
+        Ok(Acquired::Leased { lease, after_failure })
     }
 
     pub(in super::super) fn release(
