@@ -31,7 +31,7 @@ use store::{Member, Standing};
 
 pub(crate) use catalogs::{Catalogs, Loader};
 pub(crate) use in_force::Shared;
-pub(crate) use member::{Me, Membership, WAKES_MAX, Wake};
+pub(crate) use member::{Me, Membership, WAKES_MAX, Wake, patience, rest};
 pub(crate) use post::Post;
 pub use routes::Others;
 pub(crate) use routes::{Place, Routes, Table};

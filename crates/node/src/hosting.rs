@@ -150,9 +150,12 @@ impl Host {
     /// Opens the stream; none if the server is gone.
     fn open(&self) -> Option<Result<JobStream, Error>> {
         let node = Node { inner: self.node.upgrade()? };
+        let Some(me) = self.routes.table().me else {
+            return Some(Err(Error::Unavailable { doing: "recovering" }));
+        };
         let request = WorkerRequest {
             job_type: logical::queue(&self.name),
-            worker: node.name().into(),
+            worker: logical::worker(node.name(), me),
             timeout_ms: node.inner.around.shared.in_force().settings.hosted_lease_ms,
             fetch: Vec::new(),
         };

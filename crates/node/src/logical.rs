@@ -9,6 +9,7 @@
 
 use engine::job::{Destination, SERVER_PREFIX};
 use feel::Str;
+use store::ServerKey;
 
 /// Ends the name of a queue: no service has this name.
 const ALL: &str = "/*";
@@ -29,6 +30,12 @@ pub(crate) fn queue(server: &str) -> Str {
 /// The logical server whose queue it is.
 pub(crate) fn server_of(queue: &str) -> Option<&str> {
     queue.strip_prefix(SERVER_PREFIX)?.strip_suffix(ALL)
+}
+
+/// What a server calls itself as it works for one: each life differently, so that what an earlier
+/// one left is not taken for its own.
+pub(crate) fn worker(name: &str, life: ServerKey) -> Str {
+    format!("{name}/{life}").into()
 }
 
 /// A logical server that somebody hosts or some job waits for.

@@ -21,6 +21,7 @@ mod jobs;
 mod keeper;
 mod landing;
 mod locks;
+mod lost;
 mod maintenance;
 mod messages;
 mod moves;
@@ -44,7 +45,7 @@ use engine::ids::{
 use engine::{Effect, Limits, Stamp};
 use feel::Str;
 use hashbrown::HashMap;
-use store::{EntryRow, Lease, LetterKey, RequestRow, Store};
+use store::{EntryRow, Lease, LetterKey, RequestRow, ServerKey, Store};
 use tokio::task::JoinSet;
 
 use crate::catalog::{Catalog, Definition};
@@ -211,6 +212,11 @@ pub(crate) struct Shard {
     inbox_ms: i64,
     /// Letters that wait for a slot, as of the last look.
     letters_held: usize,
+    /// Letters that cannot be read here.
+    unreadable: BTreeSet<LetterKey>,
+    /// Where things are, and who was there when it was looked last.
+    routes_changes: Follower<crate::cluster::Table>,
+    members: BTreeSet<ServerKey>,
     /// Which slots are here.
     slots: Slots,
     /// What is known of slots that this shard gives away.

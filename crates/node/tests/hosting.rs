@@ -148,7 +148,14 @@ async fn steps_run_where_their_logical_server_is_hosted() {
     assert_eq!(keys.len(), calls.len(), "each step has a key of its own");
     for instance in created {
         let (names, leases): (Vec<_>, Vec<_>) = workers(&a, instance).await.into_iter().unzip();
-        assert_eq!(names, ["service", "b", "b", "c", "service"], "the log tells who worked it");
+        let life = |name: &str| {
+            let members = a.members();
+            let found = members.iter().find(|member| *member.about.name == *name);
+            format!("{name}/{}", found.unwrap().key)
+        };
+        let (b, c, service) = (life("b"), life("c"), "service".to_owned());
+        let expected = [service.clone(), b.clone(), b, c, service];
+        assert_eq!(names, expected, "the log tells who worked it, and in which life");
         assert!(leases[1] > 0 && leases[3] > 0, "they were leased: {leases:?}");
         assert_eq!(leases[2], 0, "TRN-1: it came back together with the one before");
     }
@@ -224,6 +231,35 @@ async fn if_the_hosting_server_dies_another_one_does_it() {
     assert_eq!(of("b"), of("c"), "each is called again under its key");
     a.stop().await;
     c.stop().await;
+}
+
+/// A lease is one life's: the next one of that name does not wait for its end.
+#[tokio::test]
+async fn if_the_hosting_server_starts_anew_it_does_it_again_at_once() {
+    let long = |name, hosted| {
+        move |options: &mut Options| {
+            hosts(name, hosted)(options);
+            options.settings.hosted_lease_ms = 600_000;
+        }
+    };
+    let world = World::new();
+    let a = world.start_with("a", long("a", &[]));
+    a.ready(PATIENCE).await.unwrap();
+    let b = world.start_with("b", long("b", &["billing"]));
+    world.owns(&b, 4).await;
+    deploy(&a).await;
+    for _ in 0..4 {
+        create(&world, &a, "long").await;
+    }
+    world.until("all run on `b`", async || calls(&world).len() == 4).await;
+    world.kill("b", b).await;
+    // Its script knows it as another one, so that it does not block.
+    let again = world.start_with("b", long("c", &["billing"]));
+    again.ready(PATIENCE).await.unwrap();
+    world.completed(4).await;
+    assert_eq!(calls(&world).len(), 8);
+    a.stop().await;
+    again.stop().await;
 }
 
 #[tokio::test]

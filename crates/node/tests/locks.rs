@@ -9,11 +9,11 @@ mod world;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use engine::ids::{Block, InstanceKey};
+use engine::ids::{Block, InstanceKey, ShardId};
 use engine::instance::Activation;
 use feel::{Context, Value};
 use node::{Error, Node, Which, WorkerRequest};
-use store::{InstanceState, LockRow};
+use store::{InstanceState, LockRow, Store};
 
 use world::{PATIENCE, World, deploy, package};
 
@@ -328,5 +328,49 @@ async fn what_an_instance_in_memory_held_is_free_when_it_is_lost() {
         let grant = a.acquire_lock(name, "s", PATIENCE, LEASE).await.expect("it is free again");
         assert!(grant.fence > 1);
     }
+    a.stop().await;
+}
+
+#[tokio::test]
+async fn a_lock_that_is_renewed_arms_no_further_wake_ups() {
+    let world = World::new();
+    let a = world.start("a");
+    world.owns(&a, 8).await;
+    a.acquire_lock("printer", "me", Duration::ZERO, LEASE).await.expect("granted");
+    for longer in 1..=20 {
+        a.renew_lock("printer", "me", LEASE + Duration::from_secs(longer)).await.expect("renewed");
+    }
+    let mut armed = 0;
+    for shard in 1..=8 {
+        armed += world.store.timers(ShardId(shard), None, i64::MAX, 100).await.unwrap().len();
+    }
+    // One for the grant, until the lease was known, and perhaps an earlier one.
+    assert!((1..=2).contains(&armed), "{armed} wake-ups for one lock");
+    a.stop().await;
+}
+
+#[tokio::test]
+async fn clients_that_wait_for_one_lock_are_limited() {
+    let world = World::new();
+    let a = world.start("a");
+    world.owns(&a, 8).await;
+    a.acquire_lock("printer", "holder", Duration::ZERO, LEASE).await.expect("granted");
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..1_000 {
+        let a = a.clone();
+        let session = format!("waits {number}");
+        tasks.spawn(async move { a.acquire_lock("printer", &session, PATIENCE, LEASE).await });
+    }
+    waiting(&world, &a, "printer", 1_000).await;
+    let refused = a.acquire_lock("printer", "one more", PATIENCE, LEASE).await;
+    assert!(matches!(&refused, Err(Error::State { detail }) if detail.contains("1000")));
+    // Who waits already may ask again.
+    let a2 = a.clone();
+    let again = async move { a2.acquire_lock("printer", "waits 0", PATIENCE, LEASE).await };
+    tasks.spawn(again);
+    a.release_lock("printer", "holder").await.expect("given back");
+    let first = tasks.join_next().await.unwrap().unwrap();
+    assert!(first.is_ok(), "{first:?}");
+    tasks.shutdown().await;
     a.stop().await;
 }

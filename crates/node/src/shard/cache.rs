@@ -60,8 +60,9 @@ impl Hot {
         }
     }
 
+    /// Whether it is in memory only: until its shard is given back, if its process says so.
     pub(super) fn is_volatile(&self) -> bool {
-        self.definition.quality.volatile_tracking
+        self.definition.quality.volatile_tracking && !self.stored
     }
 }
 
@@ -85,6 +86,8 @@ impl HotBucket {
 #[derive(Default)]
 pub(super) struct HotLock {
     pub(super) state: Lock,
+    /// The earliest wake-up that is known to be armed.
+    pub(super) armed_ms: Option<i64>,
     pub(super) dirty: bool,
     sealed_in: u64,
 }
@@ -127,6 +130,14 @@ impl Cache {
         } else {
             Known::Unknown
         }
+    }
+
+    /// Instances that are in memory only, in order.
+    pub(super) fn volatile(&self) -> Vec<InstanceKey> {
+        let volatile = self.instances.values().filter(|hot| hot.is_volatile());
+        let mut keys: Vec<InstanceKey> = volatile.map(|hot| hot.state.key).collect();
+        keys.sort_unstable();
+        keys
     }
 
     pub(super) fn insert(&mut self, hot: Hot) {

@@ -6,6 +6,8 @@
 //! one that says so. REQ-2 the unit that ends an instance ends its request.
 //! Read first: [`Shard::claim`].   Tests: `crates/node/tests/requests.rs`
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use engine::ids::{InstanceKey, RequestKey};
 use engine::instance::Status;
@@ -13,6 +15,7 @@ use engine::{Origin, Start};
 use feel::{Context, Str, Value};
 use store::{Lease, RequestFilter, RequestRow, RequestState};
 
+use crate::catalog::Definition;
 use crate::error::Error;
 use crate::input::{Input, Which};
 
@@ -90,7 +93,7 @@ impl Shard {
             self.held_requests.push((key, row));
             return Ok(());
         }
-        let definition = match self.find(&Which::Enabled(row.process.clone())) {
+        let definition = match self.find_newest(&row.process).await? {
             Ok(definition) => definition,
             Err(error) => {
                 self.refuse_request(key, row, &error);
@@ -123,6 +126,26 @@ impl Shard {
         Ok(())
     }
 
+    /// The version that a new instance gets: a process that is not known here may have come with a
+    /// catalogue that is newer than the one here.
+    async fn find_newest(
+        &mut self,
+        process: &Str,
+    ) -> Result<Result<Arc<Definition>, Error>, Error> {
+        let which = Which::Enabled(process.clone());
+        let found = self.find(&which);
+        if found.is_ok() {
+            return Ok(found);
+        }
+        let revision = self.store.pulse().await?.catalog;
+        if revision <= self.catalog.revision {
+            return Ok(found);
+        }
+        self.catalogs.refresh(revision).await?;
+        self.adopt_catalog().await?;
+        Ok(self.find(&which))
+    }
+
     fn refuse_request(&mut self, key: RequestKey, row: RequestRow, why: &Error) {
         let row = RequestRow {
             state: RequestState::Refused,
@@ -139,6 +162,23 @@ impl Shard {
         self.batch.unit.requests.push((key, Some(row)));
     }
 
+    /// The instance of a request is written from now on: it is not started again.
+    pub(super) async fn run_requested(&mut self, key: RequestKey) -> Result<(), Error> {
+        if let Some(row) = self.request_row(key).await? {
+            self.write_request(key, RequestRow { state: RequestState::Running, ..row });
+        }
+        Ok(())
+    }
+
+    /// A request as it was written last.
+    async fn request_row(&self, key: RequestKey) -> Result<Option<RequestRow>, Error> {
+        if let Some((row, _)) = self.requests_in_flight.get(&key) {
+            return Ok(Some(row.clone()));
+        }
+        let one = RequestFilter { key: Some(key), limit: 1, ..RequestFilter::default() };
+        Ok(self.store.requests(&one).await?.pop().map(|(_, row)| row))
+    }
+
     /// The instance of a request ends (REQ-2).
     pub(super) async fn end_requested(
         &mut self,
@@ -146,15 +186,7 @@ impl Shard {
         instance: InstanceKey,
         completed: bool,
     ) -> Result<(), Error> {
-        let unwritten = self.requests_in_flight.get(&key).map(|(row, _)| row.clone());
-        let row = match unwritten {
-            Some(row) => Some(row),
-            None => {
-                let one = RequestFilter { key: Some(key), limit: 1, ..RequestFilter::default() };
-                self.store.requests(&one).await?.pop().map(|(_, row)| row)
-            }
-        };
-        let Some(row) = row else { return Ok(()) };
+        let Some(row) = self.request_row(key).await? else { return Ok(()) };
         let status = self.cache.get(instance).map(|hot| hot.state.status);
         let (state, reason) = match status {
             _ if completed => (RequestState::Completed, None),

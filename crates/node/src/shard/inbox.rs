@@ -60,20 +60,19 @@ impl Shard {
     /// Deals with letters that wait.
     pub(super) async fn read_inbox(&mut self) -> Result<(), Error> {
         self.inbox_ms = self.now_ms.saturating_add(self.settings.inbox_ms);
-        let known = u32::try_from(self.dealt_with.len() + self.letters_held).unwrap_or(u32::MAX);
+        let (dealt_with, held_before) = (self.dealt_with.len(), self.letters_held);
+        let known = dealt_with + held_before + self.unreadable.len();
+        let known = u32::try_from(known).unwrap_or(u32::MAX);
         let limit = PAGE.saturating_add(known);
         let rows = self.store.inbox(self.lease.shard, limit).await?;
-        let mut is_whole = rows.len() < limit as usize;
-        if !is_whole {
-            // There may be more: at once, but after others had their turn.
-            self.inbox_ms = self.now_ms;
-        }
+        let is_cut = rows.len() >= limit as usize;
+        let mut is_whole = !is_cut;
         let mut letters = Vec::with_capacity(rows.len());
         for (key, content) in rows {
             if self.dealt_with.contains_key(&key) {
                 continue;
             }
-            let (revision, letter): (u64, Letter) = wire::read(&content)?;
+            let Some((revision, letter)) = self.open_letter(key, &content) else { continue };
             if revision > self.catalog.revision {
                 // It was decided on with a catalogue that is not here yet (LTR-3).
                 self.catalogs.hint(revision);
@@ -118,7 +117,32 @@ impl Shard {
                 self.letters_held += 1;
             }
         }
+        if is_cut && (self.dealt_with.len() > dealt_with || self.letters_held > held_before) {
+            // There may be more: at once, but after others had their turn.
+            self.inbox_ms = self.now_ms;
+        }
         Ok(())
+    }
+
+    /// A letter, unless it cannot be read: that one stays in the inbox for a program that can, and
+    /// keeps up no others.
+    fn open_letter(&mut self, key: LetterKey, content: &[u8]) -> Option<(u64, Letter)> {
+        match wire::read(content) {
+            Ok(read) => Some(read),
+            Err(error) => {
+                if self.unreadable.insert(key) {
+                    tracing::error!(
+                        shard = self.lease.shard.0,
+                        from = key.from.0,
+                        sequence = key.sequence,
+                        index = key.index,
+                        %error,
+                        "a letter of another shard cannot be read and is set aside"
+                    );
+                }
+                None
+            }
+        }
     }
 
     /// Whether a letter waits until slots are opened here, or until it is known whether they are on
@@ -144,7 +168,7 @@ impl Shard {
     }
 
     /// All letters that wait, whatever they need.
-    pub(super) async fn whole_inbox(&self) -> Result<Vec<(LetterKey, Letter)>, Error> {
+    pub(super) async fn whole_inbox(&mut self) -> Result<Vec<(LetterKey, Letter)>, Error> {
         let mut limit = PAGE;
         let rows = loop {
             let rows = self.store.inbox(self.lease.shard, limit).await?;
@@ -153,11 +177,11 @@ impl Shard {
             }
             limit = limit.saturating_mul(4);
         };
-        let read = rows.into_iter().map(|(key, content)| {
-            let (_, letter): (u64, Letter) = wire::read(&content)?;
-            Ok((key, letter))
+        let read = rows.into_iter().filter_map(|(key, content)| {
+            let (_, letter) = self.open_letter(key, &content)?;
+            Some((key, letter))
         });
-        read.collect()
+        Ok(read.collect())
     }
 
     async fn deal_with(&mut self, key: LetterKey, letter: Letter) -> Result<(), Error> {

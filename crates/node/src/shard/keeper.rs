@@ -235,7 +235,8 @@ async fn acquire(
         Acquired::Leased { lease, after_failure } => {
             if after_failure {
                 let owner = before.shards.iter().find(|known| known.shard == id);
-                let owner = owner.and_then(|known| known.owner);
+                // A key of 0 tells nobody which life that was.
+                let owner = owner.and_then(|known| known.owner).filter(|owner| owner.0 > 0);
                 let life = owner.map_or(format!("of epoch {}", lease.epoch), |it| it.to_string());
                 // An earlier one that is not durable yet stands for the same instances.
                 died.get_or_insert(life.into());
@@ -272,6 +273,7 @@ impl Shard {
         let catalog = catalog_changes.latest();
         let plan = (lease.shard == crate::cluster::HOME).then(|| catalog.clone());
         let mut settings_changes = around.shared.changes();
+        let mut routes_changes = around.routes.changes();
         let settings = settings_changes.latest().settings.clone();
         let mut dispatcher = Dispatcher::new(settings.service_calls_max);
         for stream in around.streams.all() {
@@ -325,6 +327,9 @@ impl Shard {
             starts_nothing: false,
             inbox_ms: i64::MIN,
             letters_held: 0,
+            unreadable: std::collections::BTreeSet::new(),
+            members: routes_changes.latest().members.keys().copied().collect(),
+            routes_changes,
             slots: super::slots::Slots::new(lease.shard),
             giving: super::moves::Giving::default(),
             give_ms: i64::MIN,

@@ -25,6 +25,9 @@ use super::slots::slot;
 /// client that is still there asks again within milliseconds of finding the new owner.
 const ABSENT_MS: i64 = 3_000;
 
+/// When so many wait for a lock, further clients are refused: each change writes all of them.
+const WAITERS_MAX: usize = 1_000;
+
 /// A client that waits for a lock.
 pub(super) struct Waiting {
     reply: Reply<Option<Grant>>,
@@ -54,6 +57,12 @@ impl Shard {
                     // While it waits it lives; from the grant on its lease is counted anew.
                     lease_until_ms: Some(until(wait_ms).saturating_add(lease_ms)),
                 };
+                if self.is_crowded(&name, &session).await? {
+                    let detail =
+                        format!("{WAITERS_MAX} or more wait for lock `{name}` already: try later");
+                    self.answer(reply, Err(Error::State { detail }));
+                    return Ok(());
+                }
                 let waiting = Waiting { reply, wait_ms, lease_ms };
                 let key = (name.clone(), session);
                 self.lock_waiters.entry(key.clone()).or_default().push(waiting);
@@ -73,6 +82,17 @@ impl Shard {
         let told = self.tell_lock_here(name, command).await?;
         self.answer(reply, told.map(|()| None).map_err(Error::from));
         Ok(())
+    }
+
+    /// Whether so many wait for a lock that a client that does not wait yet may not.
+    async fn is_crowded(&mut self, name: &Str, session: &Str) -> Result<bool, Error> {
+        self.fetch_lock(name).await?;
+        let Some(hot) = self.cache.locks.get(name) else { return Ok(false) };
+        let mut waiting = hot.state.waiting.iter();
+        let client = Owner::Client(session.clone());
+        let holds = hot.state.holder.as_ref().is_some_and(|holder| holder.owner == client);
+        let is_full = waiting.len() >= WAITERS_MAX;
+        Ok(is_full && !holds && waiting.all(|waiter| waiter.party.owner() != client))
     }
 
     /// Gives a command to a lock, here or by a letter.
@@ -195,6 +215,14 @@ impl Shard {
                 }
             }
             LockEffect::ArmExpiry { due_ms } => {
+                let armed = self.cache.locks.get_mut(name).map(|hot| &mut hot.armed_ms);
+                // Each wake-up arms the next one: one that is earlier is enough.
+                if let Some(armed_ms) = armed {
+                    if armed_ms.is_some_and(|armed_ms| armed_ms <= due_ms) {
+                        return Ok(None);
+                    }
+                    *armed_ms = Some(due_ms);
+                }
                 let address = Address::Lock { name: name.clone() };
                 self.wakes.arm(due_ms, address.clone(), 0, self.lease.sequence + 1);
                 self.batch.arm(due_ms, address, 0);
@@ -281,6 +309,9 @@ impl Shard {
     /// elsewhere.
     pub(super) async fn expire_lock(&mut self, name: Str) -> Result<(), Error> {
         if self.has(&Address::Lock { name: name.clone() }) {
+            if let Some(hot) = self.cache.locks.get_mut(&name) {
+                hot.armed_ms = None;
+            }
             self.tell_lock_here(name, LockCommand::Expire).await??;
         }
         Ok(())
@@ -291,10 +322,15 @@ impl Shard {
         if !self.catalog.definitions.values().any(|known| known.quality.volatile_tracking) {
             return Ok(());
         }
-        for (name, row) in self.store.locks().await? {
-            let here = |key: &InstanceKey| Block::of(key.0).shard() == self.lease.shard;
-            let Some(instance) = row.instance.filter(here) else { continue };
-            if !self.survives(Some(instance)).await? {
+        let here = |key: &InstanceKey| Block::of(key.0).shard() == self.lease.shard;
+        let rows = self.store.locks().await?;
+        let held: Vec<(Str, InstanceKey)> = rows
+            .into_iter()
+            .filter_map(|(name, row)| Some((name, row.instance.filter(here)?)))
+            .collect();
+        let alive = self.survivors(held.iter().map(|(_, instance)| *instance)).await?;
+        for (name, instance) in held {
+            if !alive.contains(&instance) {
                 self.tell_lock(name, LockCommand::Forget { instance }).await??;
             }
         }

@@ -4,11 +4,14 @@
 //! does not grow with the number that wait. What is deployed is known before.
 //! Read first: [`Shard::restore`].
 
+use std::collections::BTreeSet;
+
 use engine::Command;
 use engine::ids::{Address, InstanceKey, JobKey};
 use engine::instance::{Job, JobState};
 use feel::Str;
-use store::{EntryFilter, EntryState};
+use hashbrown::HashSet;
+use store::{EntryFilter, EntryState, Member, ServerKey};
 
 use crate::catalog::SERVICE_PREFIX;
 use crate::error::Error;
@@ -26,6 +29,7 @@ impl Shard {
         self.restore_slots().await?;
         self.wakes.load(&*self.store, self.lease.shard, self.now_ms).await?;
         self.restore_leases().await?;
+        self.end_the_lost().await?;
         self.restore_entries().await?;
         self.free_locks_of_the_lost().await?;
         self.restore_requests().await?;
@@ -71,14 +75,42 @@ impl Shard {
         }
     }
 
-    /// Gives a job of a logical server back if the server that worked it is not there any more.
+    /// Servers came or went: what those worked that are gone is to be worked by others.
+    pub(super) async fn adopt_members(&mut self) -> Result<(), Error> {
+        let table = self.routes_changes.latest();
+        if table.me.is_none() {
+            // This server's lease ran out: it knows nothing of the others.
+            return Ok(());
+        }
+        let members: BTreeSet<ServerKey> = table.members.keys().copied().collect();
+        let before = std::mem::replace(&mut self.members, members);
+        if before.is_subset(&self.members) {
+            return Ok(());
+        }
+        let mut after = None;
+        loop {
+            let page = self.store.jobs_leased(self.lease.shard, after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(last.job);
+            for leased in page {
+                if logical::server_of(&leased.job_type).is_some() {
+                    self.release_of_the_gone(leased.job).await?;
+                }
+            }
+        }
+    }
+
+    /// Gives a job of a logical server back if the life of the server that worked it is
+    /// over.
     async fn release_of_the_gone(&mut self, job: JobKey) -> Result<(), Error> {
         let instance = InstanceKey(job.0);
         let Some(owner) = self.fetch(instance).await? else { return Ok(()) };
         let found = self.cache.get(owner).and_then(|hot| hot.state.job(job));
         if let Some((_, Job { state: JobState::Leased { worker, .. }, .. })) = found {
             let table = self.routes.table();
-            if table.members.values().all(|member| member.about.name != *worker) {
+            let is_of =
+                |member: &Member| logical::worker(&member.about.name, member.key) == *worker;
+            if !table.members.values().any(|member| is_of(member)) {
                 let command = Command::ReleaseJob { job };
                 self.backlog.push_back(Input::Command { instance, command, reply: None });
             }
@@ -107,8 +139,9 @@ impl Shard {
             let page = self.store.entries(&filter).await?;
             let Some((last, _)) = page.last() else { return Ok(()) };
             filter.after = Some(*last);
+            let alive = self.survivors(page.iter().filter_map(|(_, row)| row.instance)).await?;
             for (entry, row) in page {
-                if !self.survives(row.instance).await? {
+                if row.instance.is_none_or(|instance| !alive.contains(&instance)) {
                     // Volatile tracking, or a service call that died with its server: again.
                     self.entries.add(entry, store::EntryRow { instance: None, ..row });
                 }
@@ -126,9 +159,18 @@ impl Shard {
         Ok(!self.store.entries(&filter).await?.is_empty())
     }
 
-    pub(super) async fn survives(&self, instance: Option<InstanceKey>) -> Result<bool, Error> {
-        let Some(instance) = instance else { return Ok(false) };
-        let found = self.store.load(self.lease.shard, &[Address::Instance(instance)]).await?;
-        Ok(found.into_iter().next().flatten().is_some())
+    /// Those of these instances that are rows, found by one read.
+    pub(super) async fn survivors(
+        &self,
+        of: impl Iterator<Item = InstanceKey>,
+    ) -> Result<HashSet<InstanceKey>, Error> {
+        let keys: Vec<InstanceKey> = of.collect();
+        if keys.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let addresses: Vec<Address> = keys.iter().map(|key| Address::Instance(*key)).collect();
+        let found = self.store.load(self.lease.shard, &addresses).await?;
+        let stored = keys.into_iter().zip(found).filter(|(_, snapshot)| snapshot.is_some());
+        Ok(stored.map(|(key, _)| key).collect())
     }
 }

@@ -20,8 +20,12 @@ use super::landing::{Flight, answer_all, land};
 
 /// The longest sleep; a clock that was set is noticed after it.
 const SLEEP_MAX_MS: i64 = 1_000;
+/// A clock that is set back by less stands still meanwhile; by more, it was wrong before.
+const STEP_BACK_MS: i64 = 5_000;
 /// Wake-ups and further turns of one batch.
 const TURNS_MAX: usize = 1_000;
+/// Results of calls that are taken in one pass, besides what waits.
+const CALLS_MAX: usize = 64;
 
 impl Shard {
     pub(super) async fn serve_inputs(
@@ -59,6 +63,11 @@ impl Shard {
                     }
                 }
                 () = self.settings_changes.changed() => self.adopt_settings(),
+                () = self.routes_changes.changed() => {
+                    if let Err(error) = self.adopt_members().await {
+                        return fail(flight, error);
+                    }
+                }
                 received = receiver.recv_many(&mut inputs, room), if room > 0 && !is_last => {
                     if received == 0 {
                         return self.let_go(flight, &mut inputs);
@@ -71,7 +80,10 @@ impl Shard {
                 }
                 () = tokio::time::sleep(Duration::from_millis(sleep)), if room > 0 => {}
             }
-            self.now_ms = self.clock.now_ms().max(self.now_ms);
+            if self.read_clock() {
+                let by = self.now_ms.saturating_add(self.settings.stop_calls_ms);
+                stop_by_ms = stop_by_ms.map(|until| until.min(by));
+            }
             if let Err(error) = self.decide(&mut inputs).await {
                 drain(&mut inputs);
                 return fail(flight, error);
@@ -83,9 +95,40 @@ impl Shard {
                 flight = Some(self.launch());
             }
             if flight.is_none() && self.is_last(stop_by_ms) {
-                return self.done();
+                match self.keep_volatile().await {
+                    Ok(0) => return self.done(),
+                    Ok(_) => flight = Some(self.launch()),
+                    Err(error) => return fail(flight, error),
+                }
             }
         }
+    }
+
+    /// Takes the time. Answers whether it was set back.
+    fn read_clock(&mut self) -> bool {
+        let now_ms = self.clock.now_ms();
+        let is_set_back = now_ms < self.now_ms.saturating_sub(STEP_BACK_MS);
+        if is_set_back {
+            tracing::warn!(
+                shard = self.lease.shard.0,
+                by_ms = self.now_ms.saturating_sub(now_ms),
+                "the clock was set back"
+            );
+            self.now_ms = now_ms;
+            // What was put off until a time of the wrong clock is due.
+            (self.inbox_ms, self.claim_ms, self.give_ms) = (now_ms, now_ms, now_ms);
+        }
+        self.now_ms = self.now_ms.max(now_ms);
+        is_set_back
+    }
+
+    /// Takes results of calls, so that inputs that never end do not keep them waiting.
+    async fn take_calls(&mut self) -> Result<(), Error> {
+        for _ in 0..CALLS_MAX {
+            let Some(done) = self.calls.try_join_next() else { break };
+            self.called(done).await?;
+        }
+        Ok(())
     }
 
     /// Whether nothing more is taken in; service calls that run may end before.
@@ -123,6 +166,7 @@ impl Shard {
     /// Decides on everything that waits, within the batch's budget.
     async fn decide(&mut self, inputs: &mut Vec<Input>) -> Result<(), Error> {
         self.chain = 0;
+        self.take_calls().await?;
         self.prefetch(inputs).await?;
         Counters::add(&self.published.counters.inputs, inputs.len() as u64);
         for input in inputs.drain(..) {

@@ -106,6 +106,16 @@ impl World {
         tokio::time::timeout(PATIENCE, all).await.expect("all complete");
     }
 
+    /// As [`World::completed`], when the store's clock has gone on.
+    pub(crate) async fn completed_after(&self, ms: i64, number: usize) {
+        // Not so much at once that a lease runs out.
+        for _ in 0..ms / 100 {
+            self.ticks.fetch_add(100, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(60)).await;
+        }
+        self.completed(number).await;
+    }
+
     /// Waits until a condition holds.
     pub(crate) async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
         let waiting = async {
