@@ -7,6 +7,7 @@
 //! Read first: [`Membership::run`], then `member/life.rs`.
 
 mod life;
+mod trouble;
 
 use std::time::Duration;
 
@@ -20,6 +21,9 @@ use crate::shard::Surroundings;
 
 use super::Options;
 use life::{End, Life};
+use trouble::Trouble;
+
+pub(crate) use trouble::{patience, rest};
 
 /// Pause before joining is tried again.
 const REJOIN_PAUSE: Duration = Duration::from_millis(200);
@@ -58,8 +62,9 @@ impl Membership {
     /// Takes part until it is told to stop.
     pub(crate) async fn run(mut self) {
         let mut standing = self.options.about.standing;
+        let mut trouble = Trouble::default();
         let stopped = loop {
-            let wanted = standing;
+            let wanted = shown(standing, &trouble);
             let joined = tokio::select! {
                 biased;
                 stop = stopped(&mut self.wakes, &mut standing) => break stop,
@@ -78,12 +83,13 @@ impl Membership {
                     continue;
                 }
             };
-            let mut life = Life::new(&self, me, begun, standing);
+            let mut life = Life::new(&self, me, begun, (standing, trouble));
             let end = life.live(&mut self).await;
             if matches!(end, End::Expired) {
                 tracing::warn!(member = %me, "the lease ran out; the server joins again");
             }
             standing = life.standing;
+            trouble = std::mem::take(&mut life.trouble);
             life.let_go().await;
             match end {
                 End::Stopped(reply) => break Some(reply),
@@ -104,6 +110,16 @@ impl Membership {
             // Whoever asked may be gone.
             let _ = reply.send(());
         }
+    }
+}
+
+/// What a server is there for, as others are to see it: one that stands aside stands by.
+fn shown(standing: Standing, trouble: &Trouble) -> Standing {
+    match standing {
+        Standing::Serving if trouble.aside_since(crate::clock::instant()).is_some() => {
+            Standing::Standby
+        }
+        standing => standing,
     }
 }
 

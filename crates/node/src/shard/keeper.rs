@@ -11,12 +11,13 @@ use std::time::Duration;
 
 use engine::ids::{Blocks, KeyCursor, ShardId};
 use feel::Str;
-use store::{Acquired, Lease, ServerKey, Store};
+use store::{Acquired, Lease, ServerKey, Standing, Store};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::clock::Clock;
-use crate::cluster::{Catalogs, Post, Routes, Shared};
+use crate::cluster::{Catalogs, Post, Routes, Shared, patience, rest};
 use crate::error::Error;
 use crate::input::Input;
 use crate::published::{Condition, Counters, Published};
@@ -29,9 +30,6 @@ use super::dispatch::Dispatcher;
 use super::entries::EntryQueue;
 use super::landing::answer_all;
 use super::wakes::Wakes;
-
-/// Pause before a shard is acquired again after a failure.
-const RECOVERY_PAUSE: Duration = Duration::from_millis(250);
 
 /// What a shard needs from outside.
 #[derive(Clone)]
@@ -65,6 +63,10 @@ pub(crate) enum Ended {
     GivenBack,
     /// It is not this server's any more.
     Lost,
+    /// It has failed for so long that another server is to try.
+    Failing,
+    /// It panicked.
+    Broken,
 }
 
 /// Why the loop ended.
@@ -102,10 +104,12 @@ pub(crate) async fn keep(
     around.published.set_shard(id, Some(Condition::Starting));
     // The life of the owner that died, until that is durable.
     let mut died = None;
+    let mut failures = Failures::default();
     let ended = loop {
         match acquire(id, server, &around, &mut died).await {
             Ok(Some(mut shard)) => {
                 around.published.set_shard(id, Some(Condition::Ready));
+                let (begun, sequence) = (crate::clock::instant(), shard.landed);
                 match shard.serve_inputs(&mut receiver, &mut orders).await {
                     Exit::Done => {
                         give_back(&around, server, shard.lease).await;
@@ -115,13 +119,21 @@ pub(crate) async fn keep(
                     Exit::Failed(error) => {
                         note_failure(&around, id, &error);
                         shard.refuse_batch(&error);
+                        if shard.landed > sequence || begun.elapsed() >= failures.patience(&around)
+                        {
+                            failures = Failures::default();
+                        }
                     }
                 }
             }
             Ok(None) => break Ended::Lost,
             Err(error) => note_failure(&around, id, &error),
         }
-        if !refuse_for_a_while(&mut receiver, &mut orders, &around, id).await {
+        let pause = failures.pause();
+        if failures.is_long(&around) {
+            break Ended::Failing;
+        }
+        if !refuse_for_a_while(pause, &mut receiver, &mut orders, &around, id).await {
             break Ended::Lost;
         }
     };
@@ -131,6 +143,35 @@ pub(crate) async fn keep(
         refuse(input, Condition::Recovering);
     }
     ended
+}
+
+/// Failures in a row, without anything durable between them.
+#[derive(Debug, Default)]
+struct Failures {
+    since: Option<Instant>,
+    times: u32,
+}
+
+impl Failures {
+    /// How long to rest after one more.
+    fn pause(&mut self) -> Duration {
+        self.since.get_or_insert_with(crate::clock::instant);
+        self.times += 1;
+        rest(self.times - 1)
+    }
+
+    fn patience(&self, around: &Surroundings) -> Duration {
+        let lease_ms = around.shared.in_force().values.lease_ms;
+        patience(Duration::from_millis(u64::try_from(lease_ms).unwrap_or(0)))
+    }
+
+    /// Whether another server is to try, and there is one.
+    fn is_long(&self, around: &Surroundings) -> bool {
+        let table = around.routes.table();
+        let mut others = table.members.values().filter(|member| Some(member.key) != table.me);
+        let is_long = self.since.is_some_and(|since| since.elapsed() >= self.patience(around));
+        is_long && others.any(|other| other.about.standing == Standing::Serving)
+    }
 }
 
 /// A shard whose row cannot be written now is found without an owner when the lease ends.
@@ -160,12 +201,13 @@ fn note_failure(around: &Surroundings, id: ShardId, error: &Error) {
 /// Answers everything that waits with the server's condition, for a moment. Whether the shard is
 /// to be acquired again.
 async fn refuse_for_a_while(
+    pause: Duration,
     receiver: &mut mpsc::Receiver<Input>,
     orders: &mut watch::Receiver<Order>,
     around: &Surroundings,
     id: ShardId,
 ) -> bool {
-    let pause = tokio::time::sleep(RECOVERY_PAUSE);
+    let pause = tokio::time::sleep(pause);
     tokio::pin!(pause);
     loop {
         tokio::select! {

@@ -21,7 +21,8 @@ use crate::error::Error;
 use crate::published::Condition;
 use crate::shard::{ShardEnded, ShardOrder, Surroundings, keep};
 
-use super::{Membership, Wake, forget, lease_of};
+use super::trouble::{Trouble, patience};
+use super::{Membership, Wake, forget, lease_of, shown};
 
 /// Inputs that may wait at one shard; more are refused, so that latency stays flat under overload.
 const INPUTS_MAX: usize = 16_384;
@@ -49,6 +50,9 @@ pub(super) struct Life {
     /// When the lease ends, by this server's clock.
     lease_end: Instant,
     pub(super) standing: Standing,
+    pub(super) trouble: Trouble,
+    /// Whether the store lets the server live, but not give back what it has.
+    is_stuck: bool,
     around: Surroundings,
     shards: BTreeMap<ShardId, Served>,
     tasks: JoinSet<ShardEnded>,
@@ -68,12 +72,14 @@ impl Life {
         membership: &Membership,
         me: ServerKey,
         begun: (Instant, i64),
-        standing: Standing,
+        (standing, trouble): (Standing, Trouble),
     ) -> Self {
         Self {
             me,
             lease_end: begun.0 + lease_of(begun.1),
             standing,
+            trouble,
+            is_stuck: false,
             around: membership.around.clone(),
             shards: BTreeMap::new(),
             tasks: JoinSet::new(),
@@ -90,6 +96,10 @@ impl Life {
     pub(super) async fn live(&mut self, membership: &mut Membership) -> End {
         loop {
             if !self.beat().await {
+                return End::Expired;
+            }
+            if self.is_stuck {
+                tracing::error!("the server cannot give its shards back: its lease is to run out");
                 return End::Expired;
             }
             if let Err(error) = super::can_write(&self.around, membership.options.format_max) {
@@ -140,7 +150,9 @@ impl Life {
         let ends = leases.map(|member| member.lease_until_ms).min();
         let left = ends.map(|end_ms| u64::try_from(end_ms - pulse.now_ms).unwrap_or(0));
         // A lease runs to the end of its last millisecond, and answers take a moment.
-        left.map_or(beat, |left_ms| beat.min(Duration::from_millis(left_ms) + MARGIN))
+        let pause = left.map_or(beat, |left_ms| beat.min(Duration::from_millis(left_ms) + MARGIN));
+        let now = crate::clock::instant();
+        self.trouble.next(now).map_or(pause, |end| pause.min(end - now))
     }
 
     fn wake(&mut self, wake: Wake) {
@@ -152,6 +164,7 @@ impl Life {
                 self.around.published.set_condition(Condition::Stopping);
             }
             Wake::Stand(standing) => {
+                self.trouble.stand_no_longer_aside(crate::clock::instant());
                 self.standing = standing;
                 if self.stopping.is_none() && self.around.published.own() == Condition::Stopping {
                     // It was drained and serves again, or stands by.
@@ -174,7 +187,7 @@ impl Life {
         let beat = Beat {
             server: self.me,
             lease_ms,
-            standing: self.standing,
+            standing: shown(self.standing, &self.trouble),
             catalog: self.around.published.catalog().revision,
         };
         let store = self.around.store.clone();
@@ -245,10 +258,13 @@ impl Life {
                 owner != me && pulse.members.iter().any(|member| member.key == owner)
             });
             let is_mine = targets.get(&owner.shard) == Some(&me);
-            if is_mine && !is_held && !self.shards.contains_key(&owner.shard) {
+            let is_free = !is_held && !self.shards.contains_key(&owner.shard);
+            let now = crate::clock::instant();
+            if is_mine && is_free && !self.trouble.is_resting(owner.shard, now) {
                 self.take(owner.shard);
             }
         }
+        self.is_stuck = self.is_stuck(&pulse);
         let strays = pulse.shards.iter().filter(|owner| {
             let is_mine = targets.get(&owner.shard) == Some(&me);
             owner.owner == Some(me) && !is_mine && !self.shards.contains_key(&owner.shard)
@@ -279,12 +295,38 @@ impl Life {
         if pulse.now_ms - since_ms >= values.lease_ms.saturating_mul(2) {
             tracing::warn!("no server serves: this one, which stood by, takes over");
             self.standing = Standing::Serving;
+            self.trouble.stand_no_longer_aside(crate::clock::instant());
+        }
+    }
+
+    /// Whether the server has stood aside for longer than giving back takes, and still has shards.
+    fn is_stuck(&self, pulse: &Pulse) -> bool {
+        let now = crate::clock::instant();
+        let Some(since) = self.trouble.aside_since(now) else { return false };
+        let in_force = self.around.shared.in_force();
+        let calls = lease_of(in_force.settings.stop_calls_ms);
+        let is_owner = pulse.shards.iter().any(|owner| owner.owner == Some(self.me));
+        is_owner && now - since >= patience(lease_of(in_force.values.lease_ms)) + calls
+    }
+
+    /// A shard cannot be served here. If that lasts while others serve, they are to try.
+    fn broke(&mut self, shard: ShardId, how: ShardEnded) {
+        let lease = lease_of(self.around.shared.in_force().values.lease_ms);
+        let now = crate::clock::instant();
+        let is_long = self.trouble.broke(shard, now, lease) || how == ShardEnded::Failing;
+        if is_long && self.others().next().is_some() && self.trouble.aside_since(now).is_none() {
+            let length = self.trouble.stand_aside(now, lease);
+            tracing::error!(
+                shard = shard.0,
+                for_ms = length.as_millis(),
+                "a shard cannot be served here: this server stands aside, others take its shards"
+            );
         }
     }
 
     /// What the server wants to be weighs more than what the store last heard.
     fn standing_of(&self, member: ServerKey, stored: Standing) -> Standing {
-        if member == self.me { self.standing } else { stored }
+        if member == self.me { shown(self.standing, &self.trouble) } else { stored }
     }
 
     fn others(&self) -> impl Iterator<Item = &store::Member> {
@@ -350,13 +392,14 @@ impl Life {
         }
     }
 
-    /// A shard is not served here any more. One that broke is taken again at the next pulse.
+    /// A shard is not served here any more. One that broke is taken again after a
+    /// rest.
     fn ended(&mut self, ended: Result<(tokio::task::Id, ShardEnded), tokio::task::JoinError>) {
         let (task, how) = match ended {
             Ok((task, how)) => (task, how),
             Err(error) => {
                 tracing::error!(%error, "a shard broke");
-                (error.id(), ShardEnded::Lost)
+                (error.id(), ShardEnded::Broken)
             }
         };
         let Some(shard) = self.shards.iter().find(|(_, served)| served.task == task) else {
@@ -370,8 +413,10 @@ impl Life {
                 table.owners.remove(&shard);
             }
         });
-        if how == ShardEnded::GivenBack {
-            self.around.post.look();
+        match how {
+            ShardEnded::GivenBack => self.around.post.look(),
+            ShardEnded::Lost => {}
+            ShardEnded::Failing | ShardEnded::Broken => self.broke(shard, how),
         }
     }
 
