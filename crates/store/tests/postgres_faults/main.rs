@@ -473,7 +473,7 @@ async fn a_locked_shard_holds_up_nobodys_beat() {
     let others = async {
         // Until the row is locked the shard is to be had.
         tokio::time::sleep(Duration::from_millis(300)).await;
-        let begun = std::time::Instant::now();
+        let begun = tokio::time::Instant::now();
         let acquire = async { (store.acquire(ShardId(1), taker).await, begun.elapsed()) };
         let beat = async {
             tokio::time::sleep(Duration::from_millis(20)).await;
