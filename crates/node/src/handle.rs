@@ -79,6 +79,9 @@ impl Options {
     }
 }
 
+/// How long a server that stops waits for jobs that go back to their shards.
+const RELEASING: Duration = Duration::from_secs(1);
+
 /// Which instances to list.
 pub type InstanceQuery = InstanceFilter;
 
@@ -97,7 +100,7 @@ pub(crate) struct Inner {
     pub(crate) catalogs: Catalogs,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) around: Surroundings,
-    pub(crate) followers: Followers,
+    pub(crate) followers: Arc<Followers>,
     pub(crate) wakes: mpsc::Sender<Wake>,
     /// Everything that runs for this server; dropping it ends all of it at once.
     running: Mutex<JoinSet<()>>,
@@ -130,7 +133,8 @@ impl Node {
             server: options.settings.server.clone(),
         });
         let (wakes, waking) = mpsc::channel(WAKES_MAX);
-        let (post, carrying) = Post::new(routes.clone(), transport.clone(), wakes.clone());
+        let (post, carrying) =
+            Post::new(routes.clone(), transport.clone(), wakes.clone(), options.clock.clone());
         let around = Surroundings {
             store: store.clone(),
             clock: options.clock.clone(),
@@ -153,6 +157,8 @@ impl Node {
         running.spawn(keeping);
         running.spawn(carrying);
         running.spawn(membership.run());
+        let followers = Arc::new(Followers::default());
+        running.spawn(followers.clone().sweep());
         let inner = Inner {
             name: options.name,
             store,
@@ -162,7 +168,7 @@ impl Node {
             catalogs,
             transport,
             around,
-            followers: Followers::default(),
+            followers,
             wakes,
             running: Mutex::new(running),
             hosting: Hosting::new(),
@@ -214,6 +220,9 @@ impl Node {
         let patience =
             u64::try_from(self.inner.around.shared.in_force().settings.stop_calls_ms).unwrap_or(0);
         self.inner.hosting.finish(Duration::from_millis(patience)).await;
+        self.inner.followers.end();
+        // While the shards are still here.
+        self.inner.around.post.released(RELEASING).await;
         let (reply, stopped) = oneshot::channel();
         if self.inner.wakes.send(Wake::Stop(reply)).await.is_ok() {
             // The membership may have ended by itself.

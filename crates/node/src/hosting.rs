@@ -185,8 +185,8 @@ impl Work {
             }
             Ok(None) => Ok(()),
             Err(error) => {
-                // Another server may have what is missing here.
-                self.node.inner.around.post.release(job);
+                // Another server may have what is missing here. The lease was renewed until now.
+                self.node.inner.around.post.release([(job, i64::MAX)]);
                 Err(error)
             }
         };

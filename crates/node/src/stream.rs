@@ -3,9 +3,10 @@
 //! Boundary: the receiving end for `api`; the sending end is used by the dispatchers of all shards
 //! that this server serves, and by what brings jobs from other servers. A stream that could not
 //! take a job tells the shards as soon as it can again.
+//! Invariants: LSD-1 a leased job that reaches no worker goes back to its shard.
 //! Read first: [`JobStream`], then [`Streams`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -65,6 +66,11 @@ impl Streams {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
+    /// A number that no stream of this server has.
+    pub(crate) fn number(&self) -> u64 {
+        self.last.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
     /// Opens a stream at all shards that are served here.
     pub(crate) fn open(
         self: &Arc<Self>,
@@ -72,7 +78,7 @@ impl Streams {
         capacity: usize,
         around: &Surroundings,
     ) -> Result<(StreamEnd, JobStream), Error> {
-        let id = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        let id = self.number();
         let (sender, receiver) = mpsc::channel(capacity.max(1));
         let starved = Arc::new(AtomicBool::new(false));
         let job_type = request.job_type.clone();
@@ -100,6 +106,53 @@ impl Streams {
 
     fn close(&self, id: u64) {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+}
+
+/// Leased jobs on their way to a worker. Those that are still here when it is dropped go back to
+/// their shards (LSD-1).
+#[derive(Debug)]
+pub(crate) struct Leased {
+    jobs: VecDeque<Activation>,
+    post: Post,
+}
+
+impl Leased {
+    pub(crate) fn new(jobs: impl IntoIterator<Item = Activation>, post: &Post) -> Self {
+        Self { jobs: jobs.into_iter().collect(), post: post.clone() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.jobs.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
+    /// Those of another one, too.
+    pub(crate) fn take_in(&mut self, mut other: Self) {
+        self.jobs.append(&mut other.jobs);
+    }
+
+    /// The next one, which reaches its worker now.
+    pub(crate) fn pop(&mut self) -> Option<Activation> {
+        self.jobs.pop_front()
+    }
+
+    /// All of them, which reach their worker now.
+    pub(crate) fn deliver(mut self) -> Vec<Activation> {
+        std::mem::take(&mut self.jobs).into()
+    }
+}
+
+fn lease(activation: &Activation) -> (JobKey, i64) {
+    (activation.job, activation.deadline_ms)
+}
+
+impl Drop for Leased {
+    fn drop(&mut self) {
+        self.post.release(self.jobs.iter().map(lease));
     }
 }
 
@@ -137,6 +190,20 @@ impl JobStream {
         true
     }
 
+    /// Closes the stream: what waits here goes back wherever its shard is by then.
+    pub(crate) fn withdraw(mut self) {
+        self.receiver.close();
+        self.rest();
+    }
+
+    /// What is left goes back, and what shards still write into the closed stream.
+    fn rest(&mut self) {
+        if self.receiver.capacity() < self.receiver.max_capacity() {
+            let (_, none) = mpsc::channel(1);
+            self.post.rest(std::mem::replace(&mut self.receiver, none));
+        }
+    }
+
     /// Tells the shards that there is room again.
     fn feed(&self) {
         if self.starved.swap(false, Ordering::SeqCst) {
@@ -153,18 +220,26 @@ impl Drop for JobStream {
     fn drop(&mut self) {
         self.streams.close(self.id);
         self.receiver.close();
+        let now_ms = self.clock.now_ms();
         let mut undelivered: BTreeMap<ShardId, Vec<JobKey>> = BTreeMap::new();
+        let mut elsewhere = Vec::new();
+        let table = self.routes.table();
         while let Ok(activation) = self.receiver.try_recv() {
             let shard = Block::of(activation.job.0).shard();
-            undelivered.entry(shard).or_default().push(activation.job);
+            if activation.deadline_ms <= now_ms {
+                // Its lease ran out: it is somebody else's.
+            } else if table.local.contains_key(&shard) {
+                undelivered.entry(shard).or_default().push(activation.job);
+            } else {
+                elsewhere.push(activation);
+            }
         }
-        for (shard, sender) in &self.routes.table().local {
+        self.rest();
+        for (shard, sender) in &table.local {
             let undelivered = undelivered.remove(shard).unwrap_or_default();
             // If the channel is full the leases run out by themselves.
             let _ = sender.try_send(Input::StreamClosed { id: self.id, undelivered });
         }
-        for job in undelivered.into_values().flatten() {
-            self.post.release(job);
-        }
+        self.post.release(elsewhere.iter().map(lease));
     }
 }

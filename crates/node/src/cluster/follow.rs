@@ -1,7 +1,8 @@
 //! Jobs of other servers for the workers of this one: a stream here follows the shards there.
 //!
 //! Boundary: each open stream asks every server that owns shards, again and again; the one that is
-//! asked keeps a stream of its own for it. What reaches nobody goes back to its shard.
+//! asked keeps a stream of its own for it. What reaches nobody goes back to its shard (LSD-1): who
+//! follows no more says so, and waits for what is on its way.
 //! Read first: [`follow`], then [`Followers`].
 
 use std::collections::BTreeMap;
@@ -9,20 +10,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use engine::instance::Activation;
 use store::{Member, ServerKey};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::wire::{self, Answer, Request};
-use super::{Post, Routes, Transport};
+use super::{CallError, Post, Routes, Transport};
 use crate::error::Error;
 use crate::handle::Node;
 use crate::logical;
-use crate::stream::{JobStream, StreamEnd, WorkerRequest};
+use crate::stream::{JobStream, Leased, StreamEnd, Streams, WorkerRequest};
 
 /// Jobs that one server sends at once.
-const MOST: usize = 64;
+pub(crate) const MOST: usize = 64;
 /// How long a server may keep the question when it has no job.
 const WAIT: Duration = Duration::from_secs(20);
 /// What the way takes beside the waiting.
@@ -42,6 +44,7 @@ pub(crate) struct Ways {
     pub(crate) routes: Arc<Routes>,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) post: Post,
+    pub(crate) streams: Arc<Streams>,
 }
 
 /// Brings jobs of all other servers to a stream, until the stream is closed.
@@ -50,18 +53,14 @@ pub(crate) async fn follow(ways: Ways, end: StreamEnd) {
     let mut followed: BTreeMap<ServerKey, tokio::task::AbortHandle> = BTreeMap::new();
     let mut tasks = JoinSet::new();
     loop {
-        let others = changes.latest().others();
-        followed.retain(|server, task| {
-            let stays = others.iter().any(|other| other.key == *server) && !task.is_finished();
-            if !stays {
-                task.abort();
+        followed.retain(|_, task| !task.is_finished());
+        let table = changes.latest();
+        if let Some(me) = table.me {
+            for other in table.others() {
+                followed.entry(other.key).or_insert_with(|| {
+                    tasks.spawn(follow_one(ways.clone(), end.clone(), me, other.clone()))
+                });
             }
-            stays
-        });
-        for other in others {
-            followed.entry(other.key).or_insert_with(|| {
-                tasks.spawn(follow_one(ways.clone(), end.clone(), other.clone()))
-            });
         }
         tokio::select! {
             biased;
@@ -70,39 +69,80 @@ pub(crate) async fn follow(ways: Ways, end: StreamEnd) {
             Some(_) = tasks.join_next() => {}
         }
     }
-    tasks.shutdown().await;
-    for other in ways.routes.table().others() {
-        if let Some(me) = ways.routes.table().me {
-            let request = Request::Unfollow { server: me.0, stream: end.id };
-            // A server that does not hear of it notices the silence.
-            let _ = ways.transport.call(&other, wire::write(&request), WAY).await;
-        }
-    }
+    while tasks.join_next().await.is_some() {}
 }
 
-async fn follow_one(ways: Ways, end: StreamEnd, other: Arc<Member>) {
+/// Brings jobs of one server to a stream, until the stream is closed or the server owns nothing.
+async fn follow_one(ways: Ways, end: StreamEnd, me: ServerKey, other: Arc<Member>) {
+    // A number of its own: the end of this one is not the end of the next one.
+    let (server, stream) = (me.0, ways.streams.number());
+    let mut changes = ways.routes.changes();
+    let over = async {
+        tokio::select! {
+            biased;
+            () = end.sender.closed() => {}
+            () = changes.until(|table| !table.is_another(me, other.key)) => {}
+        }
+    };
+    tokio::pin!(over);
     loop {
-        let Ok(permit) = end.sender.reserve().await else { return };
-        drop(permit);
-        let Some(me) = ways.routes.table().me else { return };
+        tokio::select! {
+            biased;
+            () = &mut over => break,
+            // Room is looked for before it is asked for.
+            _room = end.sender.reserve() => {}
+        }
         let request = Request::Follow {
-            server: me.0,
-            stream: end.id,
+            server,
+            stream,
             worker: end.request.clone(),
             most: u32::try_from(end.sender.capacity().clamp(1, MOST)).unwrap_or(1),
             wait_ms: u64::try_from(WAIT.as_millis()).unwrap_or(0),
         };
-        let called = ways.transport.call(&other, wire::write(&request), WAIT + WAY).await;
-        match called.map(|bytes| wire::read::<Answer>(&bytes)) {
-            Ok(Ok(Answer::Jobs(jobs))) => {
-                for job in jobs {
-                    if let Err(back) = end.sender.send(Activation::from(job)).await {
-                        ways.post.release(back.0.job);
-                    }
-                }
+        let mut asked = ways.transport.call(&other, wire::write(&request), WAIT + WAY);
+        let answer = tokio::select! {
+            biased;
+            answer = &mut asked => answer,
+            () = &mut over => {
+                // What is on its way may hold jobs.
+                let late = tokio::time::timeout(WAY, asked);
+                let (late, ()) = tokio::join!(late, unfollow(&ways, &other, server, stream));
+                drop(late.ok().and_then(|answer| jobs_of(answer, &ways.post)));
+                return;
             }
-            _ => tokio::time::sleep(PAUSE).await,
+        };
+        let Some(mut jobs) = jobs_of(answer, &ways.post) else {
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        };
+        while !jobs.is_empty() {
+            let room = tokio::select! {
+                biased;
+                () = &mut over => None,
+                room = end.sender.reserve() => room.ok(),
+            };
+            let Some(room) = room else {
+                return unfollow(&ways, &other, server, stream).await;
+            };
+            if let Some(job) = jobs.pop() {
+                room.send(job);
+            }
         }
+    }
+    unfollow(&ways, &other, server, stream).await;
+}
+
+async fn unfollow(ways: &Ways, other: &Member, server: u64, stream: u64) {
+    let request = Request::Unfollow { server, stream };
+    // A server that does not hear of it notices the silence.
+    let _ = ways.transport.call(other, wire::write(&request), WAY).await;
+}
+
+/// The jobs of an answer; none if there was no answer.
+pub(crate) fn jobs_of(answer: Result<Bytes, CallError>, post: &Post) -> Option<Leased> {
+    match wire::read(&answer.ok()?) {
+        Ok(Answer::Jobs(jobs)) => Some(Leased::new(jobs.into_iter().map(Activation::from), post)),
+        _ => None,
     }
 }
 
@@ -110,6 +150,8 @@ async fn follow_one(ways: Ways, end: StreamEnd, other: Arc<Member>) {
 #[derive(Debug, Default)]
 pub(crate) struct Followers {
     streams: Mutex<BTreeMap<(u64, u64), Kept>>,
+    /// Whether the server ends.
+    is_over: AtomicBool,
 }
 
 /// A stream between two questions; none while one is being answered.
@@ -157,26 +199,58 @@ impl Followers {
         kept.asked = asked;
         let stream = kept.stream.take();
         drop(streams);
-        drop(stream);
+        if let Some(stream) = stream {
+            stream.withdraw();
+        }
     }
 
-    /// Drops the streams of servers that do not ask any more.
-    pub(crate) fn sweep(&self) {
+    /// The server ends: what is on its way to others goes back, and nobody is followed any more.
+    pub(crate) fn end(&self) {
+        self.is_over.store(true, Ordering::SeqCst);
+        let kept = std::mem::take(&mut *self.lock());
+        for kept in kept.into_values() {
+            kept.closed.close();
+            if let Some(stream) = kept.stream {
+                stream.withdraw();
+            }
+        }
+    }
+
+    /// Drops the streams of servers that do not ask any more, again and again.
+    pub(crate) async fn sweep(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(SILENT / 2).await;
+            self.drop_silent();
+        }
+    }
+
+    fn drop_silent(&self) {
         let now = crate::clock::instant();
+        let mut silent = Vec::new();
         self.lock().retain(|_, kept| {
             let is_waiting = kept.stream.is_none() && !kept.closed.is_closed();
-            let silent = now.duration_since(kept.asked);
-            silent < SILENT || (is_waiting && silent < FOLLOW_MAX + SILENT)
+            let since = now.duration_since(kept.asked);
+            let stays = since < SILENT || (is_waiting && since < FOLLOW_MAX + SILENT);
+            if !stays {
+                silent.extend(kept.stream.take());
+            }
+            stays
         });
+        for stream in silent {
+            stream.withdraw();
+        }
     }
 
     fn take(&self, follower: (u64, u64)) -> Option<JobStream> {
         self.lock().get_mut(&follower).and_then(|kept| kept.stream.take())
     }
 
-    /// A question begins; none if there are too many.
+    /// A question begins; none if there are too many, or the server ends.
     fn begin(&self, follower: (u64, u64)) -> Option<Arc<Closed>> {
         let mut streams = self.lock();
+        if self.is_over.load(Ordering::SeqCst) {
+            return None;
+        }
         if streams.len() >= FOLLOWERS_MAX && !streams.contains_key(&follower) {
             return None;
         }
@@ -196,7 +270,10 @@ impl Followers {
         if let Some(kept) = streams.get_mut(&follower).filter(|kept| !kept.closed.is_closed()) {
             kept.stream = Some(stream);
             kept.asked = crate::clock::instant();
+            return;
         }
+        drop(streams);
+        stream.withdraw();
     }
 }
 
@@ -208,13 +285,14 @@ impl Node {
         worker: WorkerRequest,
         most: usize,
         wait: Duration,
-    ) -> Result<Vec<Activation>, Error> {
+    ) -> Result<Leased, Error> {
         let followers = &self.inner.followers;
-        followers.sweep();
+        let post = &self.inner.around.post;
+        let most = most.clamp(1, MOST);
         let known = followers.take(follower);
         let closed = followers.begin(follower).ok_or(Error::Overloaded)?;
         if closed.is_closed() {
-            return Ok(Vec::new());
+            return Ok(Leased::new([], post));
         }
         let mut stream = match known {
             Some(stream) => stream,
@@ -231,15 +309,11 @@ impl Node {
             biased;
             () = closed.told.notified() => {}
             // Waiting for jobs takes none out before it is answered, so giving up loses none.
-            _late = tokio::time::timeout(wait, stream.next(&mut jobs, most.max(1))) => {}
-        }
-        if closed.is_closed() {
-            // The answer would reach nobody.
-            for job in jobs.drain(..) {
-                self.inner.around.post.release(job.job);
-            }
+            _late = tokio::time::timeout(wait, stream.next(&mut jobs, most)) => {}
         }
         followers.put(follower, stream);
-        Ok(jobs)
+        let jobs = Leased::new(jobs, post);
+        // The answer would reach nobody.
+        Ok(if closed.is_closed() { Leased::new([], post) } else { jobs })
     }
 }

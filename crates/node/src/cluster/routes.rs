@@ -96,6 +96,11 @@ impl Table {
         self.local.contains_key(&shard) || self.owners.contains_key(&shard)
     }
 
+    /// Whether this server is `me` and the other one owns shards.
+    pub(crate) fn is_another(&self, me: ServerKey, other: ServerKey) -> bool {
+        self.me == Some(me) && self.others().iter().any(|member| member.key == other)
+    }
+
     /// Other servers that own shards, in order of their keys.
     pub(crate) fn others(&self) -> Vec<Arc<Member>> {
         let owners: std::collections::BTreeSet<ServerKey> = self.owners.values().copied().collect();

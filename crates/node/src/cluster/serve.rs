@@ -8,15 +8,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use engine::ids::ShardId;
-use engine::instance::Activation;
 use host::package::{Limits, PackageSource};
 
+use super::follow::MOST;
 use super::wire::{self, Answer, Archive, Request, Trouble};
 use super::{HOME, Place, Wake};
 use crate::error::Error;
 use crate::handle::{Node, Told};
 use crate::input::Input;
+use crate::stream::Leased;
 
+/// Where an answer with jobs is cut, far below what a connection takes.
+const JOBS_BYTES: usize = 16 << 20;
 /// The longest that a followed stream is waited for.
 const FOLLOW_MAX: Duration = Duration::from_secs(60);
 
@@ -27,11 +30,26 @@ impl Node {
             Ok(request) => self.answer(request).await,
             Err(error) => Err(error),
         };
-        wire::write(&answer.unwrap_or_else(|error| match error {
+        let answer = answer.unwrap_or_else(|error| match error {
             // Not done: whoever asked looks for the shard again.
             Error::Unavailable { .. } => Answer::Elsewhere,
             error => Answer::Failed(Trouble::from(error)),
-        }))
+        });
+        self.fitting(answer)
+    }
+
+    /// The bytes of an answer; jobs beyond what one answer may hold go back (LSD-1).
+    fn fitting(&self, mut answer: Answer) -> Bytes {
+        loop {
+            let bytes = wire::write(&answer);
+            match &mut answer {
+                Answer::Jobs(jobs) if bytes.len() > JOBS_BYTES && jobs.len() > 1 => {
+                    let rest = jobs.split_off(jobs.len() / 2);
+                    self.inner.around.post.release(rest.iter().map(wire::Job::lease));
+                }
+                _ => return bytes,
+            }
+        }
     }
 
     async fn answer(&self, request: Request) -> Result<Answer, Error> {
@@ -50,7 +68,8 @@ impl Node {
                 self.pass(HOME, request).await
             }
             Request::Activate { worker, most } => {
-                Ok(answer_with(self.activate_here(&worker, most as usize).await))
+                let most = MOST.min(most as usize);
+                Ok(answer_with(self.activate_here(&worker, most).await))
             }
             Request::Follow { server, stream, worker, most, wait_ms } => {
                 let wait = Duration::from_millis(wait_ms).min(FOLLOW_MAX);
@@ -139,6 +158,6 @@ fn sources(archives: Vec<Archive>) -> Result<Vec<PackageSource>, Error> {
     read.collect()
 }
 
-fn answer_with(jobs: Vec<Activation>) -> Answer {
-    Answer::Jobs(jobs.into_iter().map(wire::Job::from).collect())
+fn answer_with(jobs: Leased) -> Answer {
+    Answer::Jobs(jobs.deliver().into_iter().map(wire::Job::from).collect())
 }

@@ -373,6 +373,13 @@ pub(crate) struct Job {
     variables: Variables,
 }
 
+impl Job {
+    /// The job and the end of its lease.
+    pub(crate) fn lease(&self) -> (JobKey, i64) {
+        (self.job, self.deadline_ms)
+    }
+}
+
 impl From<Activation> for Job {
     fn from(activation: Activation) -> Self {
         let headers = activation.headers.into_iter().flat_map(|(name, value)| [name, value]);

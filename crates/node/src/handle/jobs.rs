@@ -1,6 +1,7 @@
 //! Jobs for external workers, as the handle offers them.
 //!
-//! Boundary: streams and polls are served by the shard's dispatcher.
+//! Boundary: streams and polls are served by the shard's dispatcher. Jobs that come when nobody
+//! waits for them any more go back (LSD-1).
 //! Read first: [`Node::open_stream`], then [`Node::activate_jobs`].
 
 use std::sync::{Arc, PoisonError};
@@ -13,18 +14,46 @@ use feel::Context;
 use store::Member;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::cluster::follow::{Ways, follow};
-use crate::cluster::wire::{self, Answer, Request};
+use crate::cluster::Post;
+use crate::cluster::follow::{MOST, Ways, follow, jobs_of};
+use crate::cluster::wire::{self, Request};
 use crate::error::Error;
 use crate::handle::Node;
 use crate::input::{Input, JobFailure};
 use crate::logical;
-use crate::stream::{JobStream, WorkerRequest};
+use crate::stream::{JobStream, Leased, WorkerRequest};
 
 /// Jobs on their way to one stream.
 const STREAM_CAPACITY: usize = 512;
 /// How long another server may take to say which jobs are ready.
 const OTHERS: Duration = Duration::from_secs(2);
+/// How long an answer that comes too late is waited for, to give its jobs back.
+const LATE: Duration = Duration::from_secs(30);
+
+/// Jobs that a shard leases for somebody who may give up waiting.
+struct Coming {
+    jobs: oneshot::Receiver<Vec<Activation>>,
+    post: Post,
+}
+
+impl Coming {
+    /// They are given back if this is dropped.
+    async fn jobs(mut self) -> Leased {
+        // A dropped reply says that there were none.
+        let jobs = (&mut self.jobs).await.unwrap_or_default();
+        Leased::new(jobs, &self.post)
+    }
+}
+
+impl Drop for Coming {
+    fn drop(&mut self) {
+        // The shard gives back what comes later.
+        self.jobs.close();
+        if let Ok(jobs) = self.jobs.try_recv() {
+            drop(Leased::new(jobs, &self.post));
+        }
+    }
+}
 
 impl Node {
     /// Opens a stream of jobs that become ready, and of those that already are, of all servers.
@@ -44,20 +73,32 @@ impl Node {
         let around = &self.inner.around;
         let (end, stream) = around.streams.open(request, capacity, around)?;
         if self.inner.routes.has_way() {
-            let mut following = self.inner.following.lock().unwrap_or_else(PoisonError::into_inner);
-            // Those that have ended are not kept.
-            while following.try_join_next().is_some() {}
             let ways = Ways {
                 routes: self.inner.routes.clone(),
                 transport: self.inner.transport.clone(),
                 post: around.post.clone(),
+                streams: around.streams.clone(),
             };
-            following.spawn(follow(ways, end));
+            self.go_on(follow(ways, end));
         }
         Ok(stream)
     }
 
-    /// Leases up to `most` ready jobs; waits at most `patience` for the first one.
+    /// Lets something go on that does not end with the call that began it.
+    fn go_on(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut following = self.inner.following.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those that have ended are not kept.
+        while following.try_join_next().is_some() {}
+        following.spawn(task);
+    }
+
+    /// Gives back leased jobs that have not reached their worker, each with the end of its lease.
+    pub fn give_back(&self, jobs: impl IntoIterator<Item = (JobKey, i64)>) {
+        self.inner.around.post.release(jobs);
+    }
+
+    /// Leases up to `most` ready jobs; waits at most `patience` for the first one. Dropping the
+    /// future gives back what was leased.
     ///
     /// # Errors
     /// [`Error::Overloaded`], [`Error::Unavailable`], [`Error::Invalid`].
@@ -74,7 +115,7 @@ impl Node {
             // The only shard is here: it answers as soon as it has something.
             return self.wait_here(request, most, patience).await;
         }
-        let mut jobs = self.activate_now(&request, most).await;
+        let mut jobs = self.activate_now(&request, most).await.deliver();
         let Some(patience) = patience.filter(|_| jobs.is_empty()) else { return Ok(jobs) };
         let mut stream = self.open_with(request, most)?;
         // Giving up drops the stream; jobs leased in that moment are given back.
@@ -92,18 +133,15 @@ impl Node {
         let Some(shard) = table.local.values().next() else { return Ok(Vec::new()) };
         let (reply, jobs) = oneshot::channel();
         send(shard, Input::Activate { request, most, wait: true, reply })?;
-        // Giving up drops the receiver; jobs leased in that moment are given back.
-        let answer = tokio::time::timeout(patience, jobs).await;
-        Ok(answer.ok().and_then(Result::ok).unwrap_or_default())
+        let coming = Coming { jobs, post: self.inner.around.post.clone() };
+        let answer = tokio::time::timeout(patience, coming.jobs()).await;
+        Ok(answer.map(Leased::deliver).unwrap_or_default())
     }
 
     /// Ready jobs of the shards that are served here; none is waited for.
-    pub(crate) async fn activate_here(
-        &self,
-        request: &WorkerRequest,
-        most: usize,
-    ) -> Vec<Activation> {
-        let mut all = Vec::new();
+    pub(crate) async fn activate_here(&self, request: &WorkerRequest, most: usize) -> Leased {
+        let post = &self.inner.around.post;
+        let mut all = Leased::new([], post);
         for shard in self.inner.routes.local_in_turn() {
             let most = most.saturating_sub(all.len());
             if most == 0 {
@@ -111,10 +149,9 @@ impl Node {
             }
             let (reply, jobs) = oneshot::channel();
             let request = request.clone();
-            // A shard that has no room has no time for jobs either; a dropped reply says that
-            // there were none.
+            // A shard that has no room has no time for jobs either.
             if shard.try_send(Input::Activate { request, most, wait: false, reply }).is_ok() {
-                all.extend(jobs.await.unwrap_or_default());
+                all.take_in(Coming { jobs, post: post.clone() }.jobs().await);
             }
         }
         all
@@ -122,7 +159,7 @@ impl Node {
 
     /// Ready jobs of all servers; none is waited for. This server and the others are asked in
     /// turn, so that what piles up at one of them does not hide what another one has.
-    async fn activate_now(&self, request: &WorkerRequest, most: usize) -> Vec<Activation> {
+    async fn activate_now(&self, request: &WorkerRequest, most: usize) -> Leased {
         let others = self.inner.routes.table().others();
         let mut servers: Vec<Option<Arc<Member>>> = vec![None];
         servers.extend(others.into_iter().map(Some));
@@ -137,23 +174,52 @@ impl Node {
                 return jobs;
             }
         }
-        Vec::new()
+        Leased::new([], &self.inner.around.post)
     }
 
+    /// Ready jobs of another server, a few at a time, so that not many are on their way at once.
     async fn activate_at(
         &self,
-        other: &Member,
+        other: &Arc<Member>,
         request: &WorkerRequest,
         most: usize,
-    ) -> Vec<Activation> {
-        let most = u32::try_from(most).unwrap_or(u32::MAX);
-        let asked = wire::write(&Request::Activate { worker: request.clone(), most });
-        let called = self.inner.transport.call(other, asked, OTHERS).await;
-        match called.map(|bytes| wire::read::<Answer>(&bytes)) {
-            Ok(Ok(Answer::Jobs(jobs))) => jobs.into_iter().map(Activation::from).collect(),
+    ) -> Leased {
+        let mut all = Leased::new([], &self.inner.around.post);
+        let until = crate::clock::instant() + OTHERS;
+        while all.len() < most {
+            let number = MOST.min(most - all.len());
+            let jobs = self.ask_for_jobs(other.clone(), request.clone(), number);
             // What it has is offered again when it can be asked.
-            _ => Vec::new(),
+            let Ok(Ok(jobs)) = tokio::time::timeout_at(until, jobs).await else { break };
+            let is_last = jobs.len() < number;
+            all.take_in(jobs);
+            if is_last {
+                break;
+            }
         }
+        all
+    }
+
+    /// Asks another server for jobs that are ready. If the answer comes when nobody waits for it
+    /// any more, its jobs are given back.
+    fn ask_for_jobs(
+        &self,
+        other: Arc<Member>,
+        worker: WorkerRequest,
+        most: usize,
+    ) -> oneshot::Receiver<Leased> {
+        let (reply, jobs) = oneshot::channel();
+        let asked =
+            wire::write(&Request::Activate { worker, most: u32::try_from(most).unwrap_or(1) });
+        let (transport, post) = (self.inner.transport.clone(), self.inner.around.post.clone());
+        self.go_on(async move {
+            let answer = transport.call(&other, asked, LATE).await;
+            if let Some(jobs) = jobs_of(answer, &post) {
+                // Dropping them gives them back.
+                drop(reply.send(jobs));
+            }
+        });
+        jobs
     }
 
     /// The worker is done.

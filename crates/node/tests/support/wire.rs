@@ -1,10 +1,11 @@
 //! The way between servers of one process.
 //!
-//! Boundary: a call is a call; a server that is cut off answers nobody any more.
+//! Boundary: a call is a call; a server that is cut off answers nobody any more. Answers can be made
+//! slow: who gives up waiting does not stop who was asked.
 //! Read first: [`Wire`].
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,11 +13,13 @@ use bytes::Bytes;
 use node::Node;
 use node::cluster::{Call, CallError, Transport};
 use store::Member;
+use tokio::sync::oneshot;
 
 /// Calls go straight to the other node.
 #[derive(Default)]
 pub(crate) struct Wire {
     nodes: Mutex<BTreeMap<String, (Node, Arc<AtomicBool>)>>,
+    slow_ms: AtomicU64,
 }
 
 impl Transport for Wire {
@@ -27,9 +30,22 @@ impl Transport for Wire {
             else {
                 return Err(CallError::NotSent("it is dead".into()));
             };
-            let answer = tokio::time::timeout(patience, node.answer_peer(request)).await;
+            let slow = Duration::from_millis(self.slow_ms.load(Ordering::SeqCst));
+            let asked: Call<'_> = if slow.is_zero() {
+                Box::pin(async move { Ok(node.answer_peer(request).await) })
+            } else {
+                let (reply, answer) = oneshot::channel();
+                #[expect(clippy::disallowed_methods, reason = "it goes on when nobody waits")]
+                tokio::spawn(async move {
+                    let answer = node.answer_peer(request).await;
+                    tokio::time::sleep(slow).await;
+                    reply.send(answer)
+                });
+                Box::pin(async { answer.await.map_err(|_| CallError::Lost("it died".into())) })
+            };
+            let answer = tokio::time::timeout(patience, asked).await;
             match answer {
-                Ok(answer) if alive.load(Ordering::SeqCst) => Ok(answer),
+                Ok(Ok(answer)) if alive.load(Ordering::SeqCst) => Ok(answer),
                 _ => Err(CallError::Lost("it died".into())),
             }
         })
@@ -41,6 +57,11 @@ impl Wire {
     pub(crate) fn join(&self, name: &str, node: &Node) {
         let alive = Arc::new(AtomicBool::new(true));
         self.nodes.lock().unwrap().insert(name.to_owned(), (node.clone(), alive));
+    }
+
+    /// From now on answers are so long on their way.
+    pub(crate) fn slow(&self, by: Duration) {
+        self.slow_ms.store(u64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
     /// It cannot be called any more, and what it was asked is not answered.

@@ -26,7 +26,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct World {
     pub(crate) store: Arc<Memory>,
     ticks: Arc<AtomicI64>,
-    wire: Arc<Wire>,
+    pub(crate) wire: Arc<Wire>,
     pub(crate) scratch: tempfile::TempDir,
 }
 
