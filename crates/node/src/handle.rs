@@ -41,6 +41,7 @@ mod requests;
 mod route;
 mod servers;
 mod settings;
+mod settled;
 mod tokens;
 
 pub use documents::Publication;

@@ -7,8 +7,7 @@
 
 use std::time::Duration;
 
-use engine::Event;
-use engine::ids::{Block, InstanceKey, ShardId};
+use engine::ids::{Block, ShardId};
 use feel::Context;
 use store::{Member, ServerKey};
 use tokio::sync::{mpsc, oneshot};
@@ -24,6 +23,8 @@ use crate::watched::Follower;
 pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 /// How long another server may take for a request that does not wait for anything.
 const CALL: Duration = Duration::from_secs(30);
+/// A message that is buffered for longer is recognised when it is sent again.
+const RECOGNISED_MS: i64 = 60_000;
 /// Pause before a server that refused is asked again.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -77,10 +78,14 @@ impl Node {
                 Some((_, Place::Nowhere)) | None => Try::Missed,
             };
             match tried {
-                Try::Answered(Err(error)) if unknown.is_some() => {
-                    return self.settled(&request, error).await;
+                Try::Answered(answer) => {
+                    return match (answer, unknown) {
+                        (Err(refused), Some(unknown)) => {
+                            self.settled(&request, refused, unknown).await
+                        }
+                        (answer, _) => answer,
+                    };
                 }
-                Try::Answered(answer) => return answer,
                 Try::Missed => {}
                 Try::Unknown(error) if may_repeat(&request) => unknown = Some(error),
                 Try::Unknown(error) => return Err(error),
@@ -209,54 +214,14 @@ impl Node {
             },
         }
     }
-
-    /// A request that may have been done was repeated and refused: if the audit log shows that
-    /// the first try was done, it was.
-    async fn settled(&self, request: &Request, error: Error) -> Result<Answer, Error> {
-        if let Request::Lock { act: LockAct::Release { .. } | LockAct::TakeAway { .. }, .. } =
-            request
-            && matches!(error, Error::State { .. })
-        {
-            // Nobody has it any more who had it before: the first try did it.
-            return Ok(Answer::Done);
-        }
-        let Request::Command { instance, order } = request else { return Err(error) };
-        // Others may have failed at the same job before: only the same outcome counts.
-        let is_same = |event: &Event| match (order, event) {
-            (Order::Complete { job, .. }, Event::JobCompleted { job: done }) => done == job,
-            (
-                Order::Fail { job, retries, message, .. },
-                Event::JobFailed { job: failed, retries: left, message: why, .. },
-            ) => (failed, left, why) == (job, retries, message),
-            (
-                Order::Throw { job, code, .. },
-                Event::JobErrorThrown { job: thrown, code: found, .. },
-            ) => (thrown, found) == (job, code),
-            _ => false,
-        };
-        if !matches!(order, Order::Complete { .. } | Order::Fail { .. } | Order::Throw { .. }) {
-            return Err(error);
-        }
-        let Some(owner) = self.owner_of(*instance).await? else { return Err(error) };
-        let records = self.audit(owner).await?;
-        let is_done = records.iter().any(|record| is_same(&record.event));
-        if is_done { Ok(Answer::Done) } else { Err(error) }
-    }
-
-    /// The instance that a key of one of its blocks leads to.
-    async fn owner_of(&self, key: InstanceKey) -> Result<Option<InstanceKey>, Error> {
-        let block = Block::of(key.0);
-        let first = InstanceKey(block.first());
-        if self.inner.store.instance(first).await?.is_some() {
-            return Ok(Some(first));
-        }
-        Ok(self.inner.store.block_owner(block.shard(), block).await?)
-    }
 }
 
 /// Whether doing it twice does no harm, or is noticed (RTE-1).
 fn may_repeat(request: &Request) -> bool {
     match request {
+        // A job that failed may be with the next worker, and variables may be newer.
+        Request::Command { order: Order::Fail { retries, .. }, .. } => *retries <= 0,
+        Request::Command { order: Order::SetVariables { .. }, .. } => false,
         Request::Command { .. }
         | Request::Verdicts { .. }
         | Request::Enable { .. }
@@ -270,6 +235,10 @@ fn may_repeat(request: &Request) -> bool {
         } => true,
         // The wait would begin anew: the caller repeats it with what is left of it.
         Request::Lock { act: LockAct::Acquire { .. }, .. } => false,
+        // Its id is known while it is buffered, and no second try takes longer.
+        Request::Message { message, .. } => {
+            !message.id.is_empty() && message.time_to_live_ms >= RECOGNISED_MS
+        }
         Request::Publish { documents, .. } => documents.iter().all(|new| new.id.is_some()),
         _ => false,
     }

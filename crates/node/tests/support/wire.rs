@@ -20,11 +20,14 @@ use tokio::sync::oneshot;
 pub(crate) struct Wire {
     nodes: Mutex<BTreeMap<String, (Node, Arc<AtomicBool>)>>,
     slow_ms: AtomicU64,
+    lost: Mutex<Option<u8>>,
 }
 
 impl Transport for Wire {
     fn call<'a>(&'a self, to: &'a Member, request: Bytes, patience: Duration) -> Call<'a> {
         let found = self.nodes.lock().unwrap().get(&*to.about.name).cloned();
+        // An array of the number of the request and its fields.
+        let kind = request.get(1).copied();
         Box::pin(async move {
             let Some((node, alive)) = found.filter(|(_, alive)| alive.load(Ordering::SeqCst))
             else {
@@ -44,6 +47,10 @@ impl Transport for Wire {
                 Box::pin(async { answer.await.map_err(|_| CallError::Lost("it died".into())) })
             };
             let answer = tokio::time::timeout(patience, asked).await;
+            if kind.is_some() && *self.lost.lock().unwrap() == kind {
+                *self.lost.lock().unwrap() = None;
+                return Err(CallError::Lost("its answer was lost".into()));
+            }
             match answer {
                 Ok(Ok(answer)) if alive.load(Ordering::SeqCst) => Ok(answer),
                 _ => Err(CallError::Lost("it died".into())),
@@ -62,6 +69,16 @@ impl Wire {
     /// From now on answers are so long on their way.
     pub(crate) fn slow(&self, by: Duration) {
         self.slow_ms.store(u64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
+    /// The next answer to a request of this number is lost on its way.
+    pub(crate) fn lose(&self, kind: u8) {
+        *self.lost.lock().unwrap() = Some(kind);
+    }
+
+    /// Whether the answer that was to be lost is.
+    pub(crate) fn has_lost(&self) -> bool {
+        self.lost.lock().unwrap().is_none()
     }
 
     /// It cannot be called any more, and what it was asked is not answered.
