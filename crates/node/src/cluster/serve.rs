@@ -68,8 +68,7 @@ impl Node {
                 self.pass(HOME, request).await
             }
             Request::Activate { worker, most } => {
-                let most = MOST.min(most as usize);
-                Ok(answer_with(self.activate_here(&worker, most).await))
+                Ok(answer_with(self.activate_here(&worker, MOST.min(most as usize)).await))
             }
             Request::Follow { server, stream, worker, most, wait_ms } => {
                 let wait = Duration::from_millis(wait_ms).min(FOLLOW_MAX);

@@ -4,6 +4,8 @@
 //! slow: who gives up waiting does not stop who was asked.
 //! Read first: [`Wire`].
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
