@@ -14,9 +14,12 @@ mod tests;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::net::TcpStream;
 
 pub use dial::{Connect, Dialer, Plain, Secured};
 pub use listen::{Limits, serve};
@@ -37,6 +40,20 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Io for S {}
 
 /// What opening a connection returns.
 pub type Connecting<'a> = Pin<Box<dyn Future<Output = io::Result<Box<dyn Io>>> + Send + 'a>>;
+
+/// How long a connection on which the other end acknowledges nothing is kept.
+const SILENT: Duration = Duration::from_secs(5);
+
+/// Lets a connection break when the way to the other end is gone without a word.
+fn notice_silence(socket: &TcpStream) -> io::Result<()> {
+    let socket = SockRef::from(socket);
+    let probes = TcpKeepalive::new().with_time(SILENT).with_interval(SILENT / 5).with_retries(5);
+    socket.set_tcp_keepalive(&probes)?;
+    // What is written and never acknowledged; probes are of no use while something is.
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(SILENT))?;
+    Ok(())
+}
 
 /// One frame, appended to what leaves next.
 fn put(out: &mut BytesMut, call: u64, content: &[u8]) {

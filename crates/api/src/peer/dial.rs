@@ -1,7 +1,8 @@
 //! Calls to other servers.
 //!
 //! Boundary: connects when it is needed, and again after a failure; a call never waits for another
-//! one's answer. PEE-1 is kept here: what was queued for a connection counts as sent.
+//! one's answer. PEE-1 is kept here: what was queued for a connection counts as sent. A connection
+//! on which nothing came while a call ran out of time gets no more calls.
 //! Read first: [`Dialer`], then [`run`].
 
 use std::collections::BTreeMap;
@@ -21,7 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
-use super::{Connecting, GREETING, Io, next, put};
+use super::{Connecting, GREETING, Io, next, notice_silence, put};
 use crate::tls::Handle;
 
 /// Frames that wait to leave for one server.
@@ -44,6 +45,7 @@ impl Connect for Plain {
         Box::pin(async move {
             let socket = TcpStream::connect(address).await?;
             socket.set_nodelay(true)?;
+            notice_silence(&socket)?;
             Ok(Box::new(socket) as Box<dyn Io>)
         })
     }
@@ -72,6 +74,7 @@ impl Connect for Secured {
                 .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
             let socket = TcpStream::connect(address).await?;
             socket.set_nodelay(true)?;
+            notice_silence(&socket)?;
             let stream = TlsConnector::from(self.config.get()).connect(name, socket).await?;
             Ok(Box::new(stream) as Box<dyn Io>)
         })
@@ -85,6 +88,8 @@ type Answers = Arc<Mutex<BTreeMap<u64, oneshot::Sender<Bytes>>>>;
 struct Line {
     frames: mpsc::Sender<(u64, Bytes)>,
     answers: Answers,
+    /// How much came.
+    heard: Arc<AtomicU64>,
 }
 
 /// The way to other servers.
@@ -137,7 +142,7 @@ impl Dialer {
             .map_err(|_| not_sent("it took too long".to_owned()))?
             .map_err(|error| not_sent(error.to_string()))?;
         let (frames, queue) = mpsc::channel(QUEUE);
-        let line = Line { frames, answers: Answers::default() };
+        let line = Line { frames, answers: Answers::default(), heard: Arc::default() };
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(other) = lines.get(&to.key).filter(|other| !other.frames.is_closed()) {
             // Two calls opened one each at the same time; the first one stays.
@@ -147,22 +152,62 @@ impl Dialer {
         lines.insert(to.key, line.clone());
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         while running.try_join_next().is_some() {}
-        running.spawn(run(stream, queue, line.answers.clone()));
+        running.spawn(run(stream, queue, line.answers.clone(), line.heard.clone()));
         Ok(line)
     }
 
-    async fn ask(&self, to: &Member, request: Bytes) -> Result<Bytes, CallError> {
-        let line = self.line(to).await?;
+    async fn ask(
+        &self,
+        to: &Member,
+        request: Bytes,
+        patience: Duration,
+    ) -> Result<Bytes, CallError> {
+        let late = tokio::time::sleep(patience);
+        tokio::pin!(late);
+        let server = &to.about.name;
+        let not_sent = || CallError::NotSent(format!("server `{server}` took too long"));
+        let line = tokio::select! {
+            line = self.line(to) => line?,
+            () = &mut late => return Err(not_sent()),
+        };
+        let heard = line.heard.load(Ordering::Relaxed);
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
         let (reply, answer) = oneshot::channel();
         let _forgotten = Forget { call, answers: line.answers.clone() };
         line.answers.lock().unwrap_or_else(PoisonError::into_inner).insert(call, reply);
-        if line.frames.send((call, request)).await.is_err() {
-            return Err(CallError::NotSent("the connection was closed".to_owned()));
+        tokio::select! {
+            biased;
+            queued = line.frames.send((call, request)) => if queued.is_err() {
+                return Err(CallError::NotSent("the connection was closed".to_owned()));
+            },
+            () = &mut late => {
+                self.give_up(to.key, &line, heard);
+                return Err(not_sent());
+            }
         }
-        answer.await.map_err(|_| {
-            CallError::Lost(format!("the connection to server `{}` broke", to.about.name))
-        })
+        tokio::select! {
+            biased;
+            answer = answer => answer.map_err(|_| {
+                CallError::Lost(format!("the connection to server `{server}` broke"))
+            }),
+            () = &mut late => {
+                self.give_up(to.key, &line, heard);
+                Err(CallError::Lost(format!("server `{server}` took too long")))
+            }
+        }
+    }
+
+    /// A call ran out of time. If nothing came meanwhile, the connection may lead nowhere: the next
+    /// call opens another one, and this one ends with the last call that waits on it.
+    fn give_up(&self, server: ServerKey, line: &Line, heard: u64) {
+        if line.heard.load(Ordering::Relaxed) != heard {
+            return;
+        }
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.get(&server).is_some_and(|known| Arc::ptr_eq(&known.heard, &line.heard)) {
+            lines.remove(&server);
+            tracing::debug!(server = server.0, "a silent connection is not used any more");
+        }
     }
 }
 
@@ -180,20 +225,22 @@ impl Drop for Forget {
 
 impl Transport for Dialer {
     fn call<'a>(&'a self, to: &'a Member, request: Bytes, patience: Duration) -> Call<'a> {
-        Box::pin(async move {
-            tokio::time::timeout(patience, self.ask(to, request)).await.unwrap_or_else(|_| {
-                Err(CallError::Lost(format!("server `{}` took too long", to.about.name)))
-            })
-        })
+        Box::pin(self.ask(to, request, patience))
     }
 }
 
 /// Writes what is queued and hands out what comes, until either fails.
-async fn run(stream: Box<dyn Io>, mut queue: mpsc::Receiver<(u64, Bytes)>, answers: Answers) {
+async fn run(
+    stream: Box<dyn Io>,
+    mut queue: mpsc::Receiver<(u64, Bytes)>,
+    answers: Answers,
+    heard: Arc<AtomicU64>,
+) {
     let (mut from, mut to) = tokio::io::split(stream);
     let reading = async {
         let mut buffer = BytesMut::with_capacity(64 << 10);
         while let Some((call, content)) = next(&mut from, &mut buffer).await? {
+            heard.fetch_add(1, Ordering::Relaxed);
             let waiting = answers.lock().unwrap_or_else(PoisonError::into_inner).remove(&call);
             if let Some(reply) = waiting {
                 // Whoever asked may have given up.

@@ -106,6 +106,62 @@ async fn a_connection_that_breaks_leaves_the_answer_lost() {
     assert!(matches!(answer, Err(CallError::Lost(_))), "PEE-1: {answer:?}");
 }
 
+/// Passes bytes on to a server on every connection; the first one falls silent when it is told to,
+/// and stays open. Answers where it listens.
+async fn silent_proxy(to: String, silent: watch::Receiver<bool>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    #[expect(clippy::disallowed_methods, reason = "it ends with the test")]
+    tokio::spawn(async move {
+        let mut connections = tokio::task::JoinSet::new();
+        let mut first = true;
+        while let Ok((mut from, _)) = listener.accept().await {
+            let (to, mut silent, is_first) = (to.clone(), silent.clone(), first);
+            first = false;
+            connections.spawn(async move {
+                let mut there = TcpStream::connect(to).await.expect("connected");
+                let hushed = async {
+                    // Nobody can say it any more when the test is over.
+                    let _ = silent.wait_for(|silent| *silent && is_first).await;
+                };
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut from, &mut there) => {}
+                    () = hushed => std::future::pending::<()>().await,
+                }
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_connection_that_falls_silent_is_given_up_after_one_call() {
+    let server = server().await;
+    let (silent, is_silent) = watch::channel(false);
+    let address = silent_proxy(server.member.about.peer.to_string(), is_silent).await;
+    let (dialer, other) = (Dialer::new(Arc::new(Plain)), member(&address));
+    let call = async |patience| dialer.call(&other, Bytes::from_static(b"?"), patience).await;
+    assert!(call(PATIENCE).await.is_ok());
+    silent.send(true).expect("somebody listens");
+    let lost = call(Duration::from_millis(200)).await;
+    assert!(matches!(lost, Err(CallError::Lost(_))), "PEE-1: {lost:?}");
+    let next = call(Duration::from_secs(2)).await;
+    assert!(next.is_ok(), "another connection works: {next:?}");
+    server.node.stop().await;
+}
+
+#[tokio::test]
+async fn sockets_between_servers_notice_a_way_that_is_gone() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let socket = TcpStream::connect(listener.local_addr().expect("an address")).await;
+    let socket = socket.expect("connected");
+    super::notice_silence(&socket).expect("set");
+    let socket = socket2::SockRef::from(&socket);
+    assert!(socket.keepalive().expect("read"));
+    #[cfg(target_os = "linux")]
+    assert_eq!(socket.tcp_user_timeout().expect("read"), Some(super::SILENT));
+}
+
 #[tokio::test]
 async fn a_stranger_is_sent_away() {
     let server = server().await;
