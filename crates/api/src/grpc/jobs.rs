@@ -3,6 +3,7 @@
 //! Boundary: translation only; who gets which job is decided in `node`.
 //! Read first: [`stream`], then [`complete`].
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,25 +70,41 @@ pub(super) async fn activate(
         // A parked request must not hold the stop up; its worker asks again.
         () = stopped(&mut stop) => Vec::new(),
     };
-    Ok(stream::iter(batches(jobs)))
+    let rest = Batches { node: face.node.clone(), batches: batches(jobs).into() };
+    let next = async |mut rest: Batches| rest.batches.pop_front().map(|batch| (Ok(batch), rest));
+    Ok(stream::unfold(rest, next))
+}
+
+/// Batches on their way to a worker. If it does not take them, their jobs go back.
+struct Batches {
+    node: node::Node,
+    batches: VecDeque<ActivateJobsResponse>,
+}
+
+impl Drop for Batches {
+    fn drop(&mut self) {
+        let jobs = self.batches.iter().flat_map(|batch| &batch.jobs);
+        let leases = jobs.filter_map(|job| Some((JobKey::from_i64(job.key)?, job.deadline)));
+        self.node.give_back(leases);
+    }
 }
 
 /// Jobs in messages that clients take.
-fn batches(jobs: Vec<Activation>) -> Vec<Result<ActivateJobsResponse, Status>> {
+fn batches(jobs: Vec<Activation>) -> Vec<ActivateJobsResponse> {
     let mut batches = Vec::new();
     let (mut batch, mut bytes) = (Vec::with_capacity(jobs.len()), 0);
     for job in jobs {
         let job = activated(&job);
         let size = job.encoded_len() + 8;
         if bytes + size > MESSAGE_BYTES && !batch.is_empty() {
-            batches.push(Ok(ActivateJobsResponse { jobs: std::mem::take(&mut batch) }));
+            batches.push(ActivateJobsResponse { jobs: std::mem::take(&mut batch) });
             bytes = 0;
         }
         bytes += size;
         batch.push(job);
     }
     if !batch.is_empty() {
-        batches.push(Ok(ActivateJobsResponse { jobs: batch }));
+        batches.push(ActivateJobsResponse { jobs: batch });
     }
     batches
 }
