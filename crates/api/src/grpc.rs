@@ -25,6 +25,7 @@ use tonic::{Request, Response, Status};
 use crate::auth::roles::{GRPC, Need, need};
 use crate::auth::{Access, Denied, Tokens};
 use crate::problem::Problem;
+pub(crate) use topology::seen;
 use wire::{Admission, Routes};
 
 /// What handlers work with.

@@ -8,6 +8,8 @@ use axum::response::{IntoResponse, Response};
 use feel::{Context, Value};
 use http::StatusCode;
 use node::Condition;
+use proto::gateway::partition::PartitionBrokerHealth;
+use proto::gateway::{BrokerInfo, Partition};
 
 use super::json::{self, answer, number, object, optional, text};
 use super::{Face, servers};
@@ -68,30 +70,34 @@ pub(super) async fn status(State(face): State<Face>) -> Response {
     }
 }
 
-/// `GET /v2/topology`: one broker with one partition.
-pub(super) async fn topology(State(face): State<Face>) -> Response {
-    let version = text(env!("CARGO_PKG_VERSION"));
-    let healthy = face.node.condition() == Condition::Ready;
-    let partition = object([
-        ("partitionId", number(1)),
-        ("role", text("leader")),
-        ("health", text(if healthy { "healthy" } else { "unhealthy" })),
-    ]);
-    let broker = object([
-        ("nodeId", number(0)),
-        ("host", Value::from(face.grpc.ip().to_string())),
-        ("port", number(face.grpc.port())),
-        ("partitions", json::list([partition].into_iter())),
-        ("version", version.clone()),
-    ]);
+/// `GET /v2/topology`: a broker for each server, a partition for each shard.
+pub(super) async fn topology(State(face): State<Face>) -> Result<Response, Problem> {
+    let seen = crate::grpc::seen(&face.node, face.grpc).await?;
+    let partition = |of: &Partition| {
+        let is_healthy = of.health() == PartitionBrokerHealth::Healthy;
+        object([
+            ("partitionId", number(of.partition_id)),
+            ("role", text("leader")),
+            ("health", text(if is_healthy { "healthy" } else { "unhealthy" })),
+        ])
+    };
+    let broker = |of: &BrokerInfo| {
+        object([
+            ("nodeId", number(of.node_id)),
+            ("host", text(&of.host)),
+            ("port", number(of.port)),
+            ("partitions", json::list(of.partitions.iter().map(partition))),
+            ("version", text(&of.version)),
+        ])
+    };
     let value = object([
-        ("brokers", json::list([broker].into_iter())),
-        ("clusterSize", number(1)),
-        ("partitionsCount", number(1)),
-        ("replicationFactor", number(1)),
-        ("gatewayVersion", version),
-        ("clusterId", text(face.node.name())),
+        ("brokers", json::list(seen.brokers.iter().map(broker))),
+        ("clusterSize", number(seen.cluster_size)),
+        ("partitionsCount", number(seen.partitions_count)),
+        ("replicationFactor", number(seen.replication_factor)),
+        ("gatewayVersion", text(&seen.gateway_version)),
+        ("clusterId", text(&seen.cluster_id)),
         ("lastCompletedChangeId", text("0")),
     ]);
-    answer(StatusCode::OK, &value)
+    Ok(answer(StatusCode::OK, &value))
 }
