@@ -1,7 +1,7 @@
 //! What the cluster looks like to clients: a broker for each server, a partition for each shard.
 //!
-//! Boundary: the compatible view of the pulse. A server that listens on all of its addresses is told
-//! by the one where other servers reach it.
+//! Boundary: the compatible view of the pulse. A server that listens on all of its addresses is
+//! told by the one where other servers reach it.
 //! Read first: [`topology`], then [`seen`].
 
 use std::net::SocketAddr;

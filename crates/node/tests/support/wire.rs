@@ -1,7 +1,7 @@
 //! The way between servers of one process.
 //!
-//! Boundary: a call is a call; a server that is cut off answers nobody any more. Answers can be made
-//! slow: who gives up waiting does not stop who was asked.
+//! Boundary: a call is a call; a server that is cut off answers nobody any more. Answers can be
+//! slow, where giving up waiting does not stop who was asked, and they can be lost.
 //! Read first: [`Wire`].
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
