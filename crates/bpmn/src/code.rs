@@ -76,9 +76,10 @@ codes! {
     RETRIES "BPMN-083" "retries are not a number";
     HEADER "BPMN-084" "a task header is not allowed";
     CALLED_PROCESS "BPMN-085" "it is not said which process is called";
-    BINDING "BPMN-086" "the binding of a called process is wrong";
-    RESULT_VARIABLE "BPMN-087" "a script has no result variable";
+    BINDING "BPMN-086" "the binding of a called process or decision is wrong";
+    RESULT_VARIABLE "BPMN-087" "a step has no result variable";
     SETTING_VALUE "BPMN-088" "a setting has a value that it cannot have";
+    CALLED_DECISION "BPMN-089" "it is not said which decision is called";
 
     FEEL_SYNTAX "BPMN-090" "a FEEL expression does not parse";
     FEEL_EXPECTED "BPMN-091" "a FEEL expression is expected";

@@ -12,6 +12,7 @@ mod job;
 mod lock;
 mod mapping;
 mod message;
+mod rule;
 mod server;
 mod task;
 mod timer;
@@ -86,6 +87,7 @@ fn kind(
             Kind::SendTask(message::send(node, message, node.spot(), report))
         }
         Form::ScriptTask => task::script(node, report),
+        Form::BusinessRuleTask => rule::rule(node, report),
         Form::ReceiveTask(message) => {
             Kind::ReceiveTask(message::subscription(node, message, node.spot(), report))
         }

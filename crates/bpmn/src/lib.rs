@@ -19,9 +19,9 @@ mod xml;
 pub use code::CODES;
 pub use diagnostic::{Diagnostic, Severity};
 pub use program::{
-    CallActivity, Catch, Element, ElementIndex, Flow, FlowIndex, JobSpec, Kind, LockSpec, LoopSpec,
-    Mapping, MessageSpec, Place, Program, Publication, Script, SendSpec, StartTrigger, Target,
-    TimerSpec, TimerText,
+    Binding, CallActivity, CalledDecision, Catch, Element, ElementIndex, Flow, FlowIndex, JobSpec,
+    Kind, LockSpec, LoopSpec, Mapping, MessageSpec, Place, Program, Publication, Rule, Script,
+    SendSpec, StartTrigger, Target, TimerSpec, TimerText,
 };
 
 use report::{Report, Spot};

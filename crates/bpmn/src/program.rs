@@ -194,6 +194,8 @@ pub enum Kind {
     SendTask(SendSpec),
     /// A script task.
     ScriptTask(Script),
+    /// A business rule task.
+    BusinessRuleTask(Rule),
     /// Waits for a message.
     ReceiveTask(MessageSpec),
     /// Calls another process.
@@ -326,6 +328,37 @@ pub enum Script {
     },
     /// A job for a worker.
     Job(JobSpec),
+}
+
+/// A business rule task.
+#[derive(Debug, Clone)]
+pub enum Rule {
+    /// `zeebe:calledDecision`: a DMN decision whose result goes to a variable.
+    Decision(CalledDecision),
+    /// A job for a worker.
+    Job(JobSpec),
+}
+
+/// `zeebe:calledDecision`.
+#[derive(Debug, Clone)]
+pub struct CalledDecision {
+    /// Yields the id of the decision.
+    pub decision_id: Expression,
+    /// The variable that takes the result.
+    pub result_variable: Str,
+    /// Which version is evaluated.
+    pub binding: Binding,
+}
+
+/// Which version of a decision a business rule task evaluates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Binding {
+    /// The newest one.
+    Latest,
+    /// The one deployed together with the process.
+    Deployment,
+    /// The newest one with this version tag.
+    VersionTag(Str),
 }
 
 /// `zeebe:calledElement`.

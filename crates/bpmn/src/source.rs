@@ -106,6 +106,7 @@ pub(crate) enum Form<'a> {
     ServiceTask,
     SendTask(Reference<'a, Message<'a>>),
     ScriptTask,
+    BusinessRuleTask,
     ReceiveTask(Reference<'a, Message<'a>>),
     CallActivity,
     /// Already refused; kept so that the flows to and from it are not refused as well.
@@ -131,6 +132,7 @@ impl Form<'_> {
             Self::ServiceTask => "service task",
             Self::SendTask(_) => "send task",
             Self::ScriptTask => "script task",
+            Self::BusinessRuleTask => "business rule task",
             Self::ReceiveTask(_) => "receive task",
             Self::CallActivity => "call activity",
             Self::Refused { title } => title,
@@ -146,6 +148,7 @@ impl Form<'_> {
             | Self::ServiceTask
             | Self::SendTask(_)
             | Self::ScriptTask
+            | Self::BusinessRuleTask
             | Self::ReceiveTask(_)
             | Self::CallActivity
             | Self::Refused { .. } => true,
@@ -235,6 +238,7 @@ pub(crate) struct Extensions<'a> {
     pub(crate) properties: Vec<(Text<'a>, Text<'a>)>,
     pub(crate) called_element: Option<CalledElement<'a>>,
     pub(crate) script: Option<FeelScript<'a>>,
+    pub(crate) called_decision: Option<CalledDecision<'a>>,
     pub(crate) publish_message: Option<PublishMessage<'a>>,
     pub(crate) version_tag: Option<Text<'a>>,
     /// `pointsman:logicalServer`
@@ -277,6 +281,16 @@ pub(crate) struct CalledElement<'a> {
     pub(crate) process_id: Option<Text<'a>>,
     pub(crate) propagate_all_child_variables: Option<Text<'a>>,
     pub(crate) propagate_all_parent_variables: Option<Text<'a>>,
+    pub(crate) binding: Option<Text<'a>>,
+    pub(crate) version_tag: Option<Text<'a>>,
+}
+
+/// `zeebe:calledDecision`
+#[derive(Debug)]
+pub(crate) struct CalledDecision<'a> {
+    pub(crate) at: u32,
+    pub(crate) decision_id: Option<Text<'a>>,
+    pub(crate) result_variable: Option<Text<'a>>,
     pub(crate) binding: Option<Text<'a>>,
     pub(crate) version_tag: Option<Text<'a>>,
 }

@@ -129,7 +129,7 @@ fn lines_that_cannot_be_read() {
             error[BPMN-080] 2:10 (task) service task `task` has no task definition
               hint: give it a job type (`zeebe:taskDefinition`), `service:NAME` for a service of a package
             error[BPMN-011] 3:10 (-) there is no kind of element `wait`
-              hint: known are start, end, end-error, end-message, end-terminate, task, send, script, receive, manual, undefined, call, sub, xor, and, catch-message, catch-timer, throw, throw-message, message, timer, error
+              hint: known are start, end, end-error, end-message, end-terminate, task, send, script, rule, receive, manual, undefined, call, sub, xor, and, catch-message, catch-timer, throw, throw-message, message, timer, error
             error[BPMN-011] 4:10 (-) a line cannot start with `->`
               hint: start it with a kind of element such as `task`, or with `in`, `out`
             error[BPMN-011] 5:22 (-) this quote is not closed on the line

@@ -142,7 +142,8 @@ fn elements_that_are_not_supported_are_named() {
         ),
         &expect![[r#"
             error[BPMN-030] 3:1 (u) user task `u` is not supported yet
-            error[BPMN-030] 4:1 (r) business rule task `r` is not supported yet
+            warning[BPMN-047] 4:1 (r) business rule task `r` is never reached
+            error[BPMN-080] 4:1 (r) business rule task `r` has no called decision
             error[BPMN-030] 5:1 (g1) inclusive gateway `g1` is not supported yet
             error[BPMN-030] 5:30 (g2) event-based gateway `g2` is not supported yet
             error[BPMN-030] 5:60 (g3) complex gateway `g3` is not supported yet

@@ -55,6 +55,8 @@ pub(crate) struct InputElement {
 pub(crate) struct Decision {
     pub(crate) title: Title,
     pub(crate) kind: Kind,
+    /// `zeebe:versionTag`
+    pub(crate) version_tag: Option<Str>,
     pub(crate) requires: Vec<Requirement>,
     pub(crate) logic: Boxed,
 }
@@ -165,6 +167,13 @@ impl Model {
     pub fn decisions(&self) -> impl Iterator<Item = (&Str, &Str)> {
         let own = self.0.decisions.iter().filter(|decision| decision.title.file == 0);
         own.map(|decision| (&decision.title.id, &decision.title.name))
+    }
+
+    /// The version tag of the main file's decision with this id (`zeebe:versionTag`).
+    #[must_use]
+    pub fn version_tag(&self, id: &str) -> Option<&Str> {
+        let mut own = self.0.decisions.iter().filter(|decision| decision.title.file == 0);
+        own.find(|decision| &*decision.title.id == id)?.version_tag.as_ref()
     }
 
     /// The names of the main file's input data, in document order.

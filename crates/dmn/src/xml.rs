@@ -16,6 +16,9 @@ use crate::code;
 use crate::diagnostic::Place;
 use crate::report::{Report, Spot};
 
+/// The namespace of the elements that Camunda adds.
+const ZEEBE: &str = "http://camunda.org/schema/zeebe/1.0";
+
 /// Parses `text`; nothing comes back if it is no XML or past the limits.
 pub(crate) fn parse<'t>(
     text: &'t str,
@@ -75,6 +78,13 @@ pub(crate) fn children<'a, 'i>(
 /// The first child of `node` that is a DMN element of this name.
 pub(crate) fn child<'a, 'i>(node: Node<'a, 'i>, name: &'static str) -> Option<Node<'a, 'i>> {
     children(node, name).next()
+}
+
+/// The value of `zeebe:versionTag` among the extension elements of `node`.
+pub(crate) fn version_tag<'a>(node: Node<'a, '_>) -> Option<&'a str> {
+    let inside = children(node, "extensionElements").flat_map(|group| group.children());
+    let mut tags = inside.filter(|inside| inside.has_tag_name((ZEEBE, "versionTag")));
+    tags.next().and_then(|tag| attribute(tag, "value"))
 }
 
 /// The attribute `name` without white space around it; nothing for a missing or blank one.

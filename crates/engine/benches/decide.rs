@@ -21,7 +21,7 @@ fn begin(program: &Program, blocks: &mut Blocks, limits: &Limits) -> (Instance, 
         holds: None,
         business_key: None,
     };
-    let mut stamp = Stamp { now_ms: 0, limits, blocks };
+    let mut stamp = Stamp { now_ms: 0, limits, blocks, decisions: &engine::NoDecisions };
     let key = InstanceKey(stamp.blocks.take().first());
     let (state, decision) = start(key, program, &RULES, command, &mut stamp).expect("it starts");
     (state, decision.effects)
@@ -37,7 +37,8 @@ fn offered(effects: &[Effect]) -> JobKey {
 
 fn tell(state: &mut Instance, program: &Program, command: Command, limits: &Limits) {
     let mut blocks = Blocks::new(ShardId(1), 1_000);
-    let mut stamp = Stamp { now_ms: 0, limits, blocks: &mut blocks };
+    let mut stamp =
+        Stamp { now_ms: 0, limits, blocks: &mut blocks, decisions: &engine::NoDecisions };
     let decision = decide(state, program, &RULES, command, &mut stamp).expect("it is accepted");
     black_box(decision);
 }

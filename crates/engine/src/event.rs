@@ -6,8 +6,11 @@
 //! after it.
 //! Read first: [`Event`].   Tests: tests/replay.rs
 
+mod evaluated;
 mod kind;
 mod started;
+
+use alloc::vec::Vec;
 
 use feel::Str;
 use minicbor::{Decode, Encode};
@@ -15,6 +18,7 @@ use minicbor::{Decode, Encode};
 use crate::ids::{Block, IncidentKey, InstanceKey, JobKey, StepKey};
 use crate::value::Variables;
 
+pub use evaluated::{EvaluatedDecision, EvaluatedInput, MatchedRule};
 pub use kind::{IncidentKind, ReadyCause, Repeat};
 pub use started::Started;
 
@@ -477,5 +481,25 @@ pub enum Event {
         #[n(0)]
         #[cbor(with = "crate::value::text")]
         reason: Str,
+    },
+    /// A business rule task evaluated a decision, with those that it requires.
+    #[n(44)]
+    DecisionEvaluated {
+        /// The step.
+        #[n(0)]
+        step: StepKey,
+        /// The id of the decision.
+        #[n(1)]
+        #[cbor(with = "crate::value::text")]
+        decision: Str,
+        /// The key of its version.
+        #[n(2)]
+        key: u64,
+        /// Its version number.
+        #[n(3)]
+        version: u32,
+        /// What was evaluated, in this order.
+        #[n(4)]
+        evaluated: Vec<EvaluatedDecision>,
     },
 }

@@ -10,6 +10,7 @@
 extern crate alloc;
 
 mod command;
+mod decisions;
 mod draft;
 mod effect;
 mod event;
@@ -28,7 +29,11 @@ pub mod transition;
 pub mod value;
 
 pub use command::{Caller, CancelledBy, Command, Origin, Reach, Start};
+pub use decisions::{DecisionVersion, Decisions, NoDecisions, Wanted};
 pub use effect::{Effect, Report};
-pub use event::{Event, IncidentKind, ReadyCause, Repeat, Started};
+pub use event::{
+    EvaluatedDecision, EvaluatedInput, Event, IncidentKind, MatchedRule, ReadyCause, Repeat,
+    Started,
+};
 pub use limits::{Limits, Stamp};
 pub use rejection::Rejection;

@@ -5,6 +5,7 @@
 
 use feel::Environment;
 
+use crate::decisions::Decisions;
 use crate::ids::Blocks;
 
 /// Bounds of one decision.
@@ -47,6 +48,8 @@ pub struct Stamp<'a> {
     pub limits: &'a Limits,
     /// Where new keys come from.
     pub blocks: &'a mut Blocks,
+    /// The decisions that are deployed.
+    pub decisions: &'a dyn Decisions,
 }
 
 impl Stamp<'_> {

@@ -4,6 +4,7 @@
 //! and timers, because later events name them by key only.
 //! Read first: [`Log::event`], then [`Names`].   Tests: tests/scenarios/
 
+pub mod decision;
 mod effect;
 pub(crate) mod lock;
 
@@ -117,7 +118,8 @@ impl Log {
             _ => self
                 .job_event(event, names)
                 .or_else(|| self.wait_event(event, program, names))
-                .or_else(|| lock::event(self, event, names)),
+                .or_else(|| lock::event(self, event, names))
+                .or_else(|| decision::event(self, event, names)),
         }
     }
 

@@ -3,7 +3,8 @@
 //! Lines that begin with `#` give reasons, `>` are inputs, `|` what they brought about, `!` why
 //! they were refused; everything else is model text (`bpmn::read_text`; each model begins with
 //! `model`) or a line of `settings`. [`run`] answers the same text with the produced lines made
-//! anew. The inputs are listed in `script::input`.
+//! anew. Lines that begin with `<` are DMN files, from `<definitions` to `</definitions>`.
+//! The inputs are listed in `script::input`.
 //!
 //! Boundary: for tests only (feature `script`). A [`World`] carries effects out as a shard does: in
 //! the order of the decisions, within one turn where they concern another aggregate.
@@ -13,6 +14,7 @@ mod alias;
 mod bucket;
 mod carry;
 mod coverage;
+mod decision;
 mod due;
 mod input;
 mod lock;
@@ -44,6 +46,7 @@ pub struct Outcome {
 pub fn run(text: &str) -> Result<Outcome, String> {
     let mut world = World::default();
     let mut model = String::new();
+    let mut dmn = String::new();
     let mut out: Vec<String> = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let fault = |why: String| format!("line {}: {why}", index + 1);
@@ -57,6 +60,12 @@ pub fn run(text: &str) -> Result<Outcome, String> {
             world.input(input.trim()).map_err(fault)?;
             out.extend(world.take_lines().into_iter().map(|line| line.trim_end().to_string()));
         } else if line.starts_with('#') || line.trim().is_empty() {
+        } else if line.trim_start().starts_with('<') {
+            dmn.push_str(line);
+            dmn.push('\n');
+            if line.trim() == "</definitions>" {
+                world.deploy_decisions(&core::mem::take(&mut dmn)).map_err(fault)?;
+            }
         } else if starts("settings") {
             world.set(line).map_err(fault)?;
         } else {

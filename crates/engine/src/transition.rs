@@ -22,6 +22,7 @@ use bpmn::Program;
 use feel::Str;
 
 use crate::command::Command;
+use crate::decisions::NoDecisions;
 use crate::effect::Effect;
 use crate::ids::{Blocks, JobKey, ShardId};
 use crate::instance::{self, Activation, Decision, Instance, JobState, Rules};
@@ -139,7 +140,9 @@ impl<'a> Transition<'a> {
     fn decide(&mut self, command: Command, now_ms: i64) -> Option<Decision> {
         // A block taken here is never used: taking one is an effect, so the run returns.
         let mut blocks = Blocks::new(ShardId(0), 1);
-        let mut stamp = Stamp { now_ms, limits: self.limits, blocks: &mut blocks };
+        // Decisions are evaluated by the owner: without them the run returns at one.
+        let decisions = &NoDecisions;
+        let mut stamp = Stamp { now_ms, limits: self.limits, blocks: &mut blocks, decisions };
         instance::decide(&mut self.state, self.program, self.rules, command, &mut stamp).ok()
     }
 }

@@ -59,7 +59,12 @@ fn instance() -> (Instance, Vec<Event>) {
         holds: Some(("placed".into(), "o-1".into())),
         business_key: Some("C-17".into()),
     };
-    let mut stamp = Stamp { now_ms: 1_767_225_600_000, limits: &limits, blocks: &mut blocks };
+    let mut stamp = Stamp {
+        now_ms: 1_767_225_600_000,
+        limits: &limits,
+        blocks: &mut blocks,
+        decisions: &engine::NoDecisions,
+    };
     let key = InstanceKey(stamp.blocks.take().first());
     let (mut state, decision) =
         start(key, &program, &rules, command, &mut stamp).expect("it starts");
@@ -171,7 +176,12 @@ fn locking() -> (Instance, Vec<Event>) {
         holds: None,
         business_key: None,
     };
-    let mut stamp = Stamp { now_ms: 1_767_225_600_000, limits: &limits, blocks: &mut blocks };
+    let mut stamp = Stamp {
+        now_ms: 1_767_225_600_000,
+        limits: &limits,
+        blocks: &mut blocks,
+        decisions: &engine::NoDecisions,
+    };
     let key = InstanceKey(stamp.blocks.take().first());
     let (mut state, decision) =
         start(key, &program, &rules, command, &mut stamp).expect("it starts");
@@ -224,7 +234,12 @@ fn failing() -> (Instance, Vec<Event>) {
         holds: None,
         business_key: None,
     };
-    let mut stamp = Stamp { now_ms: 1_767_225_600_000, limits: &limits, blocks: &mut blocks };
+    let mut stamp = Stamp {
+        now_ms: 1_767_225_600_000,
+        limits: &limits,
+        blocks: &mut blocks,
+        decisions: &engine::NoDecisions,
+    };
     let key = InstanceKey(stamp.blocks.take().first());
     let (mut state, decision) =
         start(key, &program, &rules, command, &mut stamp).expect("it starts");

@@ -45,7 +45,12 @@ impl Owner {
             holds: None,
             business_key: None,
         };
-        let mut stamp = Stamp { now_ms: NOW_MS, limits: &limits, blocks: &mut blocks };
+        let mut stamp = Stamp {
+            now_ms: NOW_MS,
+            limits: &limits,
+            blocks: &mut blocks,
+            decisions: &engine::NoDecisions,
+        };
         let (state, decision) = start(key, &program, &RULES, command, &mut stamp).ok()?;
         let jobs = BTreeMap::new();
         let mut owner = Self { program, rules: RULES, limits, blocks, state, jobs };
@@ -55,7 +60,7 @@ impl Owner {
 
     fn tell(&mut self, command: Command) -> Result<Decision, Rejection> {
         let (limits, blocks) = (&self.limits, &mut self.blocks);
-        let mut stamp = Stamp { now_ms: NOW_MS, limits, blocks };
+        let mut stamp = Stamp { now_ms: NOW_MS, limits, blocks, decisions: &engine::NoDecisions };
         let decision = decide(&mut self.state, &self.program, &self.rules, command, &mut stamp)?;
         self.carry(&decision.effects);
         Ok(decision)
@@ -65,7 +70,7 @@ impl Owner {
     fn replay(&mut self, job: JobKey, verdicts: &[StepVerdict]) -> Result<usize, Rejection> {
         let mut before = self.state.clone();
         let (limits, blocks) = (&self.limits, &mut self.blocks);
-        let mut stamp = Stamp { now_ms: NOW_MS, limits, blocks };
+        let mut stamp = Stamp { now_ms: NOW_MS, limits, blocks, decisions: &engine::NoDecisions };
         let run = Run { job, worker: "w".into(), verdicts: &stored(verdicts) };
         let result = replay(&mut self.state, &self.program, &self.rules, &run, &mut stamp);
         if result.is_err() {

@@ -3,7 +3,7 @@
 //! Stages have types of their own: [`PackageSource`] (read) -> [`Package`] (checked) ->
 //! [`Resolved`] (dependencies known, in order).
 //!
-//! Boundary: BPMN files are carried as bytes; `node` compiles them and checks what they name.
+//! Boundary: BPMN and DMN files are carried as bytes; `node` compiles them and checks what they name.
 //! Read first: [`PackageSource`], then [`Package::check`], then [`resolve()`].
 //! Tests: `package/tests.rs`
 
@@ -92,6 +92,11 @@ impl Package {
     /// The BPMN files, path and bytes, by path.
     pub fn processes(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.source.files_in("processes")
+    }
+
+    /// The DMN files, path and bytes, by path.
+    pub fn decisions(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.source.files_in("decisions")
     }
 }
 

@@ -76,7 +76,8 @@ pub fn is_kept(event: &Event, logging: Logging, start_step: bool) -> bool {
         | Event::ChildCalled { .. }
         | Event::ChildStarted { .. }
         | Event::ChildEnded { .. }
-        | Event::Published { .. } => LoggingLevel::All,
+        | Event::Published { .. }
+        | Event::DecisionEvaluated { .. } => LoggingLevel::All,
     };
     logging.level >= least
 }

@@ -5,6 +5,7 @@
 //! Invariants: CAT-1 at most one version of a process is enabled (R19).
 //! Read first: [`Catalog`], then [`Definition`].
 
+mod decisions;
 mod load;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use host::package::{DocumentType, LoggingLevel, QualityOfService, TriggerTarget,
 
 use crate::audit::Logging;
 
+pub use decisions::Decision;
 pub(crate) use load::load;
 
 /// The prefix of job types that name a service.
@@ -83,7 +85,8 @@ pub(crate) fn is_straight_through(program: &Program) -> bool {
             | Kind::SendTask(bpmn::SendSpec::Job(job))
             | Kind::IntermediateMessage(bpmn::SendSpec::Job(job))
             | Kind::EndMessage(bpmn::SendSpec::Job(job))
-            | Kind::ScriptTask(bpmn::Script::Job(job)) => is_service(&job.job_type),
+            | Kind::ScriptTask(bpmn::Script::Job(job))
+            | Kind::BusinessRuleTask(bpmn::Rule::Job(job)) => is_service(&job.job_type),
             Kind::IntermediateCatch(_)
             | Kind::ReceiveTask(_)
             | Kind::ParallelGateway
@@ -104,7 +107,8 @@ pub(crate) fn is_straight_through(program: &Program) -> bool {
             | Kind::Task
             | Kind::ManualTask
             | Kind::SendTask(_)
-            | Kind::ScriptTask(_) => true,
+            | Kind::ScriptTask(_)
+            | Kind::BusinessRuleTask(_) => true,
         };
         one_way && goes_on
     })
@@ -170,6 +174,8 @@ pub struct Catalog {
     pub definitions: BTreeMap<DefinitionKey, Arc<Definition>>,
     /// The versions of each process, oldest first.
     pub versions: BTreeMap<Str, Vec<DefinitionKey>>,
+    /// The versions of each decision by its id, oldest first.
+    pub decisions: BTreeMap<Str, Vec<Arc<Decision>>>,
     /// The enabled version of each process that has one.
     pub enabled: HashMap<Str, DefinitionKey>,
     /// What a message of a name may start, by message name.

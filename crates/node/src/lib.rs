@@ -22,7 +22,8 @@ mod view;
 mod watched;
 
 pub use catalog::{
-    ActivePackage, Catalog, Definition, SERVICE_PREFIX, Target, Trigger, Type, message_starts,
+    ActivePackage, Catalog, Decision, Definition, SERVICE_PREFIX, Target, Trigger, Type,
+    message_starts,
 };
 pub use clock::{Clock, Dial};
 pub use error::{CODES, Error, Retry};

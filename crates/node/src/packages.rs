@@ -6,6 +6,8 @@
 //! Boundary: pure apart from time spent; the switch itself happens in the shard.
 //! Read first: [`prepare`], then [`check`].
 
+pub(crate) mod decisions;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -20,6 +22,8 @@ use host::{Diagnostic, Severity};
 use crate::catalog::{Catalog, SERVICE_PREFIX};
 use crate::error::Error;
 
+pub use decisions::PreparedDecision;
+
 /// A set that can be activated.
 #[derive(Debug, Default)]
 pub struct Prepared {
@@ -27,6 +31,8 @@ pub struct Prepared {
     pub packages: Vec<PreparedPackage>,
     /// Processes of the packages, and those deployed alone, in order.
     pub processes: Vec<PreparedProcess>,
+    /// Decisions of the packages, and those deployed alone, in order.
+    pub decisions: Vec<PreparedDecision>,
     /// Content by digest: archives and resources.
     pub blobs: Vec<(Str, Bytes)>,
     /// What works, but probably not as meant.
@@ -95,7 +101,7 @@ pub fn check(sources: Vec<PackageSource>) -> Result<Vec<Diagnostic>, Vec<Diagnos
     }
 }
 
-/// Compiles BPMN files that belong to no package.
+/// Compiles BPMN and DMN files that belong to no package.
 ///
 /// # Errors
 /// [`Error::Refused`] with all problems at once.
@@ -105,7 +111,12 @@ pub fn prepare_resources(
 ) -> Result<Prepared, Error> {
     let mut prepared = Prepared::default();
     let mut problems = Vec::new();
-    for (name, content) in resources {
+    let (rules, models): (Vec<_>, Vec<_>) =
+        resources.iter().partition(|(name, _)| name.ends_with(decisions::ENDING));
+    let files: Vec<_> = rules.iter().map(|(name, content)| (name.as_str(), &**content)).collect();
+    let nobody = decisions::Owner { package: "", version: "" };
+    decisions::compile(&files, nobody, &mut prepared, &mut problems);
+    for (name, content) in models {
         let model = match bpmn::read(content, &bpmn::Limits::default()) {
             Ok(model) => model,
             Err(found) => {
@@ -147,6 +158,9 @@ fn add(
     let manifest = package.manifest();
     let (name, version) = (manifest.name.clone(), manifest.version.to_string());
     problems.extend(package.warnings.iter().cloned().map(|found| found.in_package(&name)));
+    let files: Vec<_> = package.decisions().collect();
+    let owner = decisions::Owner { package: &name, version: &version };
+    decisions::compile(&files, owner, prepared, problems);
     compile(&package, prepared, problems);
     let archive = match package.source.archive() {
         Ok(archive) => Bytes::from(archive),
@@ -218,9 +232,11 @@ fn check_names(prepared: &Prepared, catalog: &Catalog, problems: &mut Vec<Diagno
             problems.push(named(process, 0, "PKG-021", message, hint));
         }
     }
+    decisions::check_owners(prepared, catalog, problems);
     let services = known_services(prepared, catalog);
     for process in &prepared.processes {
         check_process(process, &owners, &services, problems);
+        check_decisions(process, prepared, catalog, problems);
     }
     for package in &prepared.packages {
         check_triggers(package, &owners, problems);
@@ -268,6 +284,26 @@ fn check_process(
     }
 }
 
+/// Decisions that are called by name should be there; they may come later.
+fn check_decisions(
+    process: &PreparedProcess,
+    prepared: &Prepared,
+    catalog: &Catalog,
+    problems: &mut Vec<Diagnostic>,
+) {
+    for (position, element) in process.program.elements.iter().enumerate() {
+        if let Kind::BusinessRuleTask(bpmn::Rule::Decision(called)) = &element.kind
+            && let Some(Value::String(wanted)) = called.decision_id.as_constant()
+            && !catalog.decisions.contains_key(wanted)
+            && !prepared.decisions.iter().any(|new| new.id == *wanted)
+        {
+            let message = format!("the called decision `{wanted}` is not deployed");
+            let hint = "deploy it before an instance comes here";
+            problems.push(named(process, position, "PKG-012", message, hint).warning());
+        }
+    }
+}
+
 fn check_triggers(
     package: &PreparedPackage,
     owners: &BTreeMap<&str, &str>,
@@ -296,7 +332,8 @@ pub fn job_type(kind: &Kind) -> Option<&Expression> {
         | Kind::SendTask(SendSpec::Job(job))
         | Kind::IntermediateMessage(SendSpec::Job(job))
         | Kind::EndMessage(SendSpec::Job(job))
-        | Kind::ScriptTask(bpmn::Script::Job(job)) => Some(&job.job_type),
+        | Kind::ScriptTask(bpmn::Script::Job(job))
+        | Kind::BusinessRuleTask(bpmn::Rule::Job(job)) => Some(&job.job_type),
         _ => None,
     }
 }

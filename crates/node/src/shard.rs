@@ -9,6 +9,7 @@
 mod batch;
 mod cache;
 mod claims;
+mod decisions;
 mod delivery;
 mod deploy;
 mod died;
@@ -236,8 +237,13 @@ impl Shard {
         key
     }
 
-    fn stamp<'a>(now_ms: i64, limits: &'a Limits, blocks: &'a mut Blocks) -> Stamp<'a> {
-        Stamp { now_ms, limits, blocks }
+    fn stamp<'a>(
+        now_ms: i64,
+        limits: &'a Limits,
+        blocks: &'a mut Blocks,
+        catalog: &'a Catalog,
+    ) -> Stamp<'a> {
+        Stamp { now_ms, limits, blocks, decisions: catalog }
     }
 
     /// The process version of an instance, which must be deployed.

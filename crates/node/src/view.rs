@@ -118,6 +118,10 @@ fn change_of(event: &Event, jobs: &mut HashMap<u64, StepKey>) -> Option<(StepKey
         Event::IncidentResolved { incident } => {
             note(jobs.get(&incident.0)?, "incident resolved".to_owned())
         }
+        Event::DecisionEvaluated { step, decision, version, evaluated, .. } => {
+            let text = engine::render::decision::text(evaluated);
+            note(step, format!("decision `{decision}` version {version}: {text}"))
+        }
         Event::Published { step, name } => note(step, format!("published `{name}`")),
         Event::ChildStarted { step, child } => Some((*step, Change::Child(*child))),
         Event::ErrorEscalated { step, code } => {
@@ -165,6 +169,7 @@ pub(crate) fn kind_of(kind: &bpmn::Kind) -> &'static str {
         Kind::SendTask(_) => "sendTask",
         Kind::ScriptTask(_) => "scriptTask",
         Kind::ReceiveTask(_) => "receiveTask",
+        Kind::BusinessRuleTask(_) => "businessRuleTask",
         Kind::CallActivity(_) => "callActivity",
     }
 }

@@ -1,4 +1,4 @@
-//! Deployment of BPMN files.
+//! Deployment of BPMN and DMN files.
 //!
 //! Boundary: translation only; see `operation/deploy.rs`.
 //! Read first: [`deploy`].
@@ -6,11 +6,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use node::Definition;
+use node::{Decision, Definition};
 use proto::gateway::deployment::Metadata;
 use proto::gateway::{
-    DeployProcessRequest, DeployProcessResponse, DeployResourceRequest, DeployResourceResponse,
-    Deployment, ProcessMetadata,
+    DecisionMetadata, DeployProcessRequest, DeployProcessResponse, DeployResourceRequest,
+    DeployResourceResponse, Deployment, ProcessMetadata,
 };
 use tonic::Status;
 
@@ -31,9 +31,14 @@ pub(super) async fn deploy(
     let deployed = run(&face, resources).await?;
     let process =
         |known: &Arc<Definition>| Deployment { metadata: Some(Metadata::Process(metadata(known))) };
+    let decision = |known: &Arc<Decision>| Deployment {
+        metadata: Some(Metadata::Decision(decision_metadata(known))),
+    };
+    let processes = deployed.processes.iter().map(process);
+    let decisions = deployed.decisions.iter().map(decision);
     Ok(DeployResourceResponse {
         key: deployed.deployment.cast_signed(),
-        deployments: deployed.processes.iter().map(process).collect(),
+        deployments: processes.chain(decisions).collect(),
         tenant_id: TENANT.to_owned(),
     })
 }
@@ -57,8 +62,9 @@ async fn run(face: &Face, resources: Vec<(String, Bytes)>) -> Result<Deployed, S
         return Err(invalid("resources", "there is no resource", INTENT));
     }
     for (name, _) in &resources {
-        if !name.ends_with(".bpmn") {
-            let detail = format!("`{name}` is no BPMN file: its name must end in `.bpmn`");
+        if !name.ends_with(".bpmn") && !name.ends_with(".dmn") {
+            let detail =
+                format!("`{name}` is no BPMN or DMN file: its name must end in `.bpmn` or `.dmn`");
             return Err(invalid("resources", &detail, INTENT));
         }
     }
@@ -72,5 +78,16 @@ fn metadata(known: &Definition) -> ProcessMetadata {
         process_definition_key: known.key.to_i64(),
         resource_name: known.resource.to_string(),
         tenant_id: TENANT.to_owned(),
+    }
+}
+
+fn decision_metadata(known: &Decision) -> DecisionMetadata {
+    DecisionMetadata {
+        dmn_decision_id: known.id.to_string(),
+        dmn_decision_name: known.name().to_owned(),
+        version: known.deployed.version.cast_signed(),
+        decision_key: known.deployed.key.cast_signed(),
+        tenant_id: TENANT.to_owned(),
+        ..DecisionMetadata::default()
     }
 }

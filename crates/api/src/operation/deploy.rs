@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use engine::ids::DefinitionKey;
 use host::package::{Limits, PackageSource};
-use node::{Definition, Node};
+use node::{Decision, Definition, Node};
 
 use crate::problem::Problem;
 
@@ -19,6 +19,8 @@ pub(crate) struct Deployed {
     pub(crate) deployment: u64,
     /// The process versions, new ones and those that were there already.
     pub(crate) processes: Vec<Arc<Definition>>,
+    /// The versions of decisions, likewise.
+    pub(crate) decisions: Vec<Arc<Decision>>,
     /// What works, but probably not as meant.
     pub(crate) warnings: Vec<host::Diagnostic>,
 }
@@ -36,7 +38,7 @@ pub(crate) async fn archives(
     Ok(describe(node, &keys, warnings))
 }
 
-/// Deploys BPMN files that belong to no package: all of them or none.
+/// Deploys BPMN and DMN files that belong to no package: all of them or none.
 pub(crate) async fn resources(
     node: &Node,
     resources: Vec<(String, Bytes)>,
@@ -60,6 +62,10 @@ fn describe(node: &Node, keys: &[DefinitionKey], warnings: Vec<host::Diagnostic>
     let catalog = node.catalog();
     let known = keys.iter().filter_map(|key| catalog.definitions.get(key).cloned());
     let processes: Vec<_> = known.collect();
-    let deployment = processes.iter().map(|known| known.deployment).max().unwrap_or(0);
-    Deployed { deployment, processes, warnings }
+    let decisions: Vec<_> =
+        keys.iter().filter_map(|key| catalog.decision(key.0).cloned()).collect();
+    let of_processes = processes.iter().map(|known| known.deployment);
+    let of_decisions = decisions.iter().map(|known| known.deployment);
+    let deployment = of_processes.chain(of_decisions).max().unwrap_or(0);
+    Deployed { deployment, processes, decisions, warnings }
 }

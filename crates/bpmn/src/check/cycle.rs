@@ -86,6 +86,7 @@ fn passes(element: &Element) -> bool {
         | Kind::Unlock { .. }
         | Kind::SendTask(_)
         | Kind::ScriptTask(_)
+        | Kind::BusinessRuleTask(_)
         | Kind::ReceiveTask(_)
         | Kind::CallActivity(_) => false,
     };

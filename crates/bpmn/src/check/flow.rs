@@ -58,6 +58,7 @@ fn check_ends(
         | Form::ServiceTask
         | Form::SendTask(_)
         | Form::ScriptTask
+        | Form::BusinessRuleTask
         | Form::ReceiveTask(_)
         | Form::CallActivity
         | Form::Refused { .. } => {}

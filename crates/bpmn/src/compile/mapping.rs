@@ -103,6 +103,7 @@ fn is_possible(form: &Form<'_>, direction: Direction) -> bool {
         | Form::ServiceTask
         | Form::SendTask(_)
         | Form::ScriptTask
+        | Form::BusinessRuleTask
         | Form::ReceiveTask(_)
         | Form::CallActivity
         | Form::Refused { .. } => true,

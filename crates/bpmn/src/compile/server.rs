@@ -11,7 +11,7 @@
 use feel::{Str, Value};
 
 use crate::code;
-use crate::program::{Kind, Script, SendSpec};
+use crate::program::{Kind, Rule, Script, SendSpec};
 use crate::report::{Report, Spot, short};
 use crate::source::{Extensions, LOGICAL_SERVER, Node, Process, Text};
 
@@ -77,7 +77,8 @@ fn may_run_elsewhere(kind: &Kind) -> bool {
         | Kind::SendTask(SendSpec::Job(job))
         | Kind::IntermediateMessage(SendSpec::Job(job))
         | Kind::EndMessage(SendSpec::Job(job))
-        | Kind::ScriptTask(Script::Job(job)) => job,
+        | Kind::ScriptTask(Script::Job(job))
+        | Kind::BusinessRuleTask(Rule::Job(job)) => job,
         Kind::Process | Kind::SubProcess { .. } => return true,
         Kind::Start(_)
         | Kind::EndNone
@@ -96,6 +97,7 @@ fn may_run_elsewhere(kind: &Kind) -> bool {
         | Kind::Unlock { .. }
         | Kind::SendTask(SendSpec::Publish(_))
         | Kind::ScriptTask(Script::Feel { .. })
+        | Kind::BusinessRuleTask(Rule::Decision(_))
         | Kind::ReceiveTask(_)
         | Kind::CallActivity(_) => return false,
     };

@@ -7,9 +7,9 @@ use feel::Expression;
 
 use crate::code;
 use crate::compile::{expression, job, lock, mapping};
-use crate::program::{CallActivity, JobSpec, Kind, Script};
-use crate::report::{Report, short};
-use crate::source::{CalledElement, FeelScript, Node, Text};
+use crate::program::{Binding, CallActivity, JobSpec, Kind, Script};
+use crate::report::{Report, Spot, short};
+use crate::source::{FeelScript, Node, Text};
 
 /// A service task.
 pub(super) fn service(node: &Node<'_>, report: &mut Report<'_>) -> Kind {
@@ -70,7 +70,13 @@ pub(super) fn call(node: &Node<'_>, report: &mut Report<'_>) -> Kind {
     };
     let child = called.propagate_all_child_variables.as_ref();
     let parent = called.propagate_all_parent_variables.as_ref();
-    let (version_tag, same_deployment) = binding(node, called, report);
+    let spot = node.spot().moved(called.binding.as_ref().map_or(called.at, |text| text.at));
+    let bound = binding(node, called.binding.as_ref(), called.version_tag.as_ref(), spot, report);
+    let (version_tag, same_deployment) = match bound {
+        Binding::Latest => (None, false),
+        Binding::Deployment => (None, true),
+        Binding::VersionTag(tag) => (Some(tag), false),
+    };
     Kind::CallActivity(CallActivity {
         process_id,
         propagate_all_child_variables: flag(node, "propagateAllChildVariables", child, report),
@@ -91,7 +97,20 @@ fn feel_script(node: &Node<'_>, script: &FeelScript<'_>, report: &mut Report<'_>
             expression::nothing()
         }
     };
-    let result_variable = match &script.result_variable {
+    let result_variable =
+        result_variable(node, "script", script.result_variable.as_ref(), spot, report);
+    Script::Feel { expression, result_variable }
+}
+
+/// The variable that takes the value of `what`.
+pub(super) fn result_variable(
+    node: &Node<'_>,
+    what: &str,
+    name: Option<&Text<'_>>,
+    spot: Spot<'_>,
+    report: &mut Report<'_>,
+) -> feel::Str {
+    match name {
         Some(name) if mapping::is_name(name) => (&**name).into(),
         Some(name) if !name.is_blank() => {
             let shown = short(name);
@@ -101,13 +120,12 @@ fn feel_script(node: &Node<'_>, script: &FeelScript<'_>, report: &mut Report<'_>
             "".into()
         }
         Some(_) | None => {
-            let text = format!("the script of {} has no result variable", node.title());
+            let text = format!("the {what} of {} has no result variable", node.title());
             let hint = "name the variable that takes the value";
             report.error(code::RESULT_VARIABLE, spot, text, hint);
             "".into()
         }
-    };
-    Script::Feel { expression, result_variable }
+    }
 }
 
 fn called_process_missing(node: &Node<'_>, at: u32, report: &mut Report<'_>) {
@@ -116,29 +134,30 @@ fn called_process_missing(node: &Node<'_>, at: u32, report: &mut Report<'_>) {
     report.error(code::CALLED_PROCESS, node.spot().moved(at), text, hint);
 }
 
-/// The version tag to call, and whether the version of the same deployment is called.
-fn binding(
+/// Which version is called.
+pub(super) fn binding(
     node: &Node<'_>,
-    called: &CalledElement<'_>,
+    text: Option<&Text<'_>>,
+    version_tag: Option<&Text<'_>>,
+    spot: Spot<'_>,
     report: &mut Report<'_>,
-) -> (Option<feel::Str>, bool) {
-    let spot = node.spot().moved(called.binding.as_ref().map_or(called.at, |text| text.at));
-    match called.binding.as_deref() {
-        None | Some("" | "latest") => (None, false),
-        Some("deployment") => (None, true),
-        Some("versionTag") => match &called.version_tag {
-            Some(tag) if !tag.is_blank() => (Some((&**tag).into()), false),
+) -> Binding {
+    match text.map(|text| &**text) {
+        None | Some("" | "latest") => Binding::Latest,
+        Some("deployment") => Binding::Deployment,
+        Some("versionTag") => match version_tag {
+            Some(tag) if !tag.is_blank() => Binding::VersionTag((&**tag).into()),
             Some(_) | None => {
                 let text = format!("{} is bound to a version tag, but names none", node.title());
                 report.error(code::BINDING, spot, text, "set the version tag");
-                (None, false)
+                Binding::Latest
             }
         },
         Some(other) => {
             let text = format!("`bindingType` is `{}`", short(other));
             let hint = "use `latest`, `deployment` or `versionTag`";
             report.error(code::BINDING, spot, text, hint);
-            (None, false)
+            Binding::Latest
         }
     }
 }

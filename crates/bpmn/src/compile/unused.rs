@@ -13,7 +13,8 @@ pub(super) fn warn(node: &Node<'_>, report: &mut Report<'_>) {
         return;
     }
     let sends = sends(&node.form);
-    let has_job = sends || matches!(node.form, Form::ServiceTask | Form::ScriptTask);
+    let has_job =
+        sends || matches!(node.form, Form::ServiceTask | Form::ScriptTask | Form::BusinessRuleTask);
     let extensions = &node.extensions;
     let found = [
         ("taskDefinition", extensions.task_definition.as_ref().map(|found| found.at), has_job),
@@ -23,6 +24,11 @@ pub(super) fn warn(node: &Node<'_>, report: &mut Report<'_>) {
             "script",
             extensions.script.as_ref().map(|found| found.at),
             matches!(node.form, Form::ScriptTask),
+        ),
+        (
+            "calledDecision",
+            extensions.called_decision.as_ref().map(|found| found.at),
+            matches!(node.form, Form::BusinessRuleTask),
         ),
         (
             "calledElement",
@@ -55,6 +61,7 @@ fn sends(form: &Form<'_>) -> bool {
         | Form::ManualTask
         | Form::ServiceTask
         | Form::ScriptTask
+        | Form::BusinessRuleTask
         | Form::ReceiveTask(_)
         | Form::CallActivity
         | Form::Refused { .. } => false,

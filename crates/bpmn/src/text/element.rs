@@ -6,8 +6,8 @@
 //! | `end ID`, `end-terminate ID`, `end-error ID code=CODE`, `end-message ID SEND` | end events |
 //! | `task ID type=TYPE [retries=N]`, `send ID SEND` | service task, send task |
 //! | `script ID "=FEEL" result=NAME`, `script ID type=TYPE` | script task |
-//! | `receive ID NAME key="=FEEL"` | receive task |
-//! | `manual ID`, `undefined ID` | manual task, undefined task |
+//! | `rule ID decision=ID result=NAME [binding=…] [tag=…]` or `type=TYPE` | business rule task |
+//! | `receive ID NAME key="=FEEL"`, `manual ID`, `undefined ID` | the tasks of these names |
 //! | `call ID process=ID [binding=…] [tag=…] [propagate-child=…] [propagate-parent=…]` | a call |
 //! | `sub ID {`, lines, `}` | embedded subprocess |
 //! | `xor ID -> A if "FEEL", B default`, `and ID -> A, B` | exclusive, parallel gateway |
@@ -27,8 +27,8 @@
 use crate::program::TimerText;
 use crate::report::Report;
 use crate::source::{
-    Boundary, CalledElement, ErrorCode, Event, Extensions, FeelScript, Form, Message,
-    PublishMessage, Reference, TaskDefinition, Text,
+    Boundary, CalledDecision, CalledElement, ErrorCode, Event, Extensions, FeelScript, Form,
+    Message, PublishMessage, Reference, TaskDefinition, Text,
 };
 use crate::text::line::Line;
 use crate::text::unreadable_line;
@@ -48,6 +48,7 @@ pub(super) fn form<'a>(
         }
         "send" => (Form::SendTask(send(line, extensions)), "`send ID SEND -> ID`"),
         "script" => (script(line, extensions), "`script ID \"=FEEL\" result=NAME -> ID`"),
+        "rule" => (rule(line, extensions), "`rule ID decision=ID result=NAME -> ID`"),
         "receive" => (Form::ReceiveTask(awaited(line)), "`receive ID NAME key=\"=FEEL\" -> ID`"),
         "manual" => (Form::ManualTask, "`manual ID -> ID`"),
         "undefined" => (Form::Task, "`undefined ID -> ID`"),
@@ -89,7 +90,7 @@ fn event<'a>(
         _ => {
             let message = format!("there is no kind of element `{kind}`");
             let hint = "known are start, end, end-error, end-message, end-terminate, task, send, \
-                        script, receive, manual, undefined, call, sub, xor, and, catch-message, \
+                        script, rule, receive, manual, undefined, call, sub, xor, and, catch-message, \
                         catch-timer, throw, throw-message, message, timer, error";
             unreadable_line(at, message, hint, report);
             return None;
@@ -169,6 +170,18 @@ fn script<'a>(line: &mut Line<'a>, extensions: &mut Extensions<'a>) -> Form<'a> 
         extensions.script = Some(FeelScript { at: line.kind.at, expression, result_variable });
     }
     Form::ScriptTask
+}
+
+fn rule<'a>(line: &mut Line<'a>, extensions: &mut Extensions<'a>) -> Form<'a> {
+    job(line, extensions);
+    let (decision_id, result_variable) = (line.pair("decision"), line.pair("result"));
+    let (binding, version_tag) = (line.pair("binding"), line.pair("tag"));
+    if decision_id.is_some() || result_variable.is_some() {
+        let at = line.kind.at;
+        extensions.called_decision =
+            Some(CalledDecision { at, decision_id, result_variable, binding, version_tag });
+    }
+    Form::BusinessRuleTask
 }
 
 fn call<'a>(line: &mut Line<'a>, extensions: &mut Extensions<'a>) -> Form<'a> {

@@ -9,8 +9,8 @@ use roxmltree::Node as Xml;
 use crate::code;
 use crate::report::{Report, Spot, short};
 use crate::source::{
-    CalledElement, Entry, Extensions, FeelScript, LOGICAL_SERVER, PublishMessage, TaskDefinition,
-    Text,
+    CalledDecision, CalledElement, Entry, Extensions, FeelScript, LOGICAL_SERVER, PublishMessage,
+    TaskDefinition, Text,
 };
 use crate::xml::{self, POINTSMAN, ZEEBE};
 
@@ -68,6 +68,7 @@ fn element<'a>(
     let is_second = match name {
         "taskDefinition" => extensions.task_definition.replace(task_definition(node)).is_some(),
         "calledElement" => extensions.called_element.replace(called_element(node)).is_some(),
+        "calledDecision" => extensions.called_decision.replace(called_decision(node)).is_some(),
         "publishMessage" => extensions.publish_message.replace(publish_message(node)).is_some(),
         "script" => {
             let script = FeelScript {
@@ -130,7 +131,6 @@ fn other(name: &str, spot: Spot<'_>, report: &mut Report<'_>) {
         | "assignmentDefinition"
         | "taskSchedule"
         | "priorityDefinition"
-        | "calledDecision"
         | "loopCharacteristics"
         | "adHoc"
         | "conditionalFilter"
@@ -157,6 +157,16 @@ fn called_element<'a>(node: Xml<'a, '_>) -> CalledElement<'a> {
         process_id: xml::attribute(node, "processId"),
         propagate_all_child_variables: xml::attribute(node, "propagateAllChildVariables"),
         propagate_all_parent_variables: xml::attribute(node, "propagateAllParentVariables"),
+        binding: xml::attribute(node, "bindingType"),
+        version_tag: xml::attribute(node, "versionTag"),
+    }
+}
+
+fn called_decision<'a>(node: Xml<'a, '_>) -> CalledDecision<'a> {
+    CalledDecision {
+        at: xml::offset(node),
+        decision_id: xml::attribute(node, "decisionId"),
+        result_variable: xml::attribute(node, "resultVariable"),
         binding: xml::attribute(node, "bindingType"),
         version_tag: xml::attribute(node, "versionTag"),
     }

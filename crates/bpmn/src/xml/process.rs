@@ -145,6 +145,7 @@ impl<'a> Walk<'_, 'a> {
             "manualTask" => Form::ManualTask,
             "serviceTask" => Form::ServiceTask,
             "scriptTask" => Form::ScriptTask,
+            "businessRuleTask" => Form::BusinessRuleTask,
             "sendTask" => Form::SendTask(self.globals.message(xml)),
             "receiveTask" => Form::ReceiveTask(self.globals.message(xml)),
             "callActivity" => Form::CallActivity,

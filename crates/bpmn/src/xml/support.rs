@@ -56,9 +56,6 @@ pub(super) fn refuse<'a>(node: Xml<'a, '_>, report: &mut Report<'_>) -> Form<'a>
     let name = node.tag_name().name();
     let (title, hint) = match name {
         "userTask" => ("user task", "use a service task that an application completes"),
-        "businessRuleTask" => {
-            ("business rule task", "use a script task with FEEL, or a service task")
-        }
         "inclusiveGateway" => {
             ("inclusive gateway", "split with a parallel gateway, choose on each path")
         }

@@ -65,7 +65,9 @@ pub(super) fn read(reader: &mut Reader<'_>) {
                     let kind = variable_type(reader, file, node);
                     let logic = nothing();
                     let target = Target::Decision(reader.decisions.len());
-                    reader.decisions.push(Decision { title, kind, requires: Vec::new(), logic });
+                    let requires = Vec::new();
+                    let version_tag = xml::version_tag(node).map(Into::into);
+                    reader.decisions.push(Decision { title, kind, version_tag, requires, logic });
                     declare(reader, target, file, node);
                 }
                 Some("businessKnowledgeModel") => {

@@ -68,6 +68,12 @@ pub enum IncidentKind {
     /// A broken assumption of the engine; the instance is quarantined.
     #[n(9)]
     Invariant,
+    /// The called decision is not deployed.
+    #[n(10)]
+    CalledDecision,
+    /// The evaluation of a decision failed.
+    #[n(11)]
+    DecisionEvaluation,
 }
 
 impl IncidentKind {
@@ -85,6 +91,8 @@ impl IncidentKind {
             Self::UnsatisfiedJoin => "UNSATISFIED_JOIN",
             Self::MessageSize => "MESSAGE_SIZE_EXCEEDED",
             Self::Invariant => "UNKNOWN",
+            Self::CalledDecision => "CALLED_DECISION_ERROR",
+            Self::DecisionEvaluation => "DECISION_EVALUATION_ERROR",
         }
     }
 }

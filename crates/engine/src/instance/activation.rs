@@ -62,7 +62,8 @@ pub(crate) fn describe(
         | Kind::SendTask(bpmn::SendSpec::Job(job))
         | Kind::IntermediateMessage(bpmn::SendSpec::Job(job))
         | Kind::EndMessage(bpmn::SendSpec::Job(job))
-        | Kind::ScriptTask(bpmn::Script::Job(job)) => job.headers.clone(),
+        | Kind::ScriptTask(bpmn::Script::Job(job))
+        | Kind::BusinessRuleTask(bpmn::Rule::Job(job)) => job.headers.clone(),
         _ => Vec::new(),
     };
     let job_type = match Destination::parse(&job.job_type) {

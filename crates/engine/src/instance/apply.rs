@@ -50,7 +50,10 @@ pub fn begin(started: &Started) -> Instance {
 /// Applies one event.
 pub fn apply(state: &mut Instance, event: &Event) {
     match event {
-        Event::InstanceStarted(_) | Event::ErrorEscalated { .. } | Event::Published { .. } => {
+        Event::InstanceStarted(_)
+        | Event::ErrorEscalated { .. }
+        | Event::Published { .. }
+        | Event::DecisionEvaluated { .. } => {
             apply_note(state, event);
         }
         Event::StepActivated { .. }

@@ -276,7 +276,8 @@ mod tests {
             holds: None,
             business_key: None,
         };
-        let mut stamp = Stamp { now_ms: 0, limits: &limits, blocks: &mut blocks };
+        let decisions = &crate::NoDecisions;
+        let mut stamp = Stamp { now_ms: 0, limits: &limits, blocks: &mut blocks, decisions };
         let (mut state, first) =
             start(key, &program, &rules, command, &mut stamp).expect("it starts");
         let job = first.effects.iter().find_map(|effect| match effect {

@@ -8,6 +8,7 @@ pub(crate) mod call;
 mod event;
 mod gateway;
 pub(crate) mod lock;
+mod rule;
 mod service_task;
 mod sub_process;
 mod task;
@@ -55,6 +56,7 @@ pub(crate) fn enter(draft: &mut Draft<'_, '_>, step: StepKey) {
         Kind::ServiceTask(job) => service_task::enter(draft, step, job),
         Kind::Lock(spec) => lock::enter(draft, step, spec),
         Kind::Unlock { name } => lock::unlock(draft, step, name),
+        Kind::BusinessRuleTask(spec) => rule::enter(draft, step, spec),
         Kind::ScriptTask(script) => task::script(draft, step, script),
         Kind::SendTask(send) | Kind::IntermediateMessage(send) | Kind::EndMessage(send) => {
             match send {

@@ -24,6 +24,7 @@ use crate::rejection::Rejection;
 use crate::render::Log;
 
 use super::alias::Aliases;
+use super::decision::Decided;
 use super::due::Schedule;
 use super::{coverage, verify};
 
@@ -43,6 +44,7 @@ pub struct World {
     pub(super) blocks: Blocks,
     pub(super) messages: u64,
     pub(super) models: BTreeMap<String, Model>,
+    pub(super) decisions: Decided,
     pub(super) instances: BTreeMap<InstanceKey, Running>,
     pub(super) buckets: BTreeMap<(Str, Str), Bucket>,
     pub(super) locks: BTreeMap<Str, Lock>,
@@ -106,6 +108,7 @@ impl Default for World {
             blocks: Blocks::new(ShardId(1), 1),
             messages: 0,
             models: BTreeMap::new(),
+            decisions: Decided::default(),
             instances: BTreeMap::new(),
             buckets: BTreeMap::new(),
             locks: BTreeMap::new(),
@@ -136,6 +139,7 @@ impl World {
         let id = program.id.to_string();
         let version = self.models.get(&id).map_or(1, |known| known.rules.version + 1);
         let definition = DefinitionKey(self.blocks.take().first());
+        self.decisions.called_by(definition);
         let rules = Rules { definition, version, optimize_locally: self.optimize_locally };
         let program = Rc::new(program);
         self.schedule(&id, &program)?;
@@ -177,8 +181,12 @@ impl World {
         let (program, rules) = (Rc::clone(&model.program), model.rules);
         let key = InstanceKey(self.blocks.take().first());
         let caller = command.caller.map(|caller| caller.instance);
-        let mut stamp =
-            Stamp { now_ms: self.aliases.now_ms, limits: &self.limits, blocks: &mut self.blocks };
+        let mut stamp = Stamp {
+            now_ms: self.aliases.now_ms,
+            limits: &self.limits,
+            blocks: &mut self.blocks,
+            decisions: &self.decisions,
+        };
         let (state, decision) = instance::start(key, &program, &rules, command, &mut stamp)?;
         self.aliases.name_instance(key, wish, caller);
         verify::started(&state, &decision.events);
@@ -196,8 +204,12 @@ impl World {
         let running = self.instances.get_mut(&key).ok_or(Rejection::InstanceGone(key))?;
         let before = running.state.clone();
         let subjects = coverage::subjects(&before, &command);
-        let mut stamp =
-            Stamp { now_ms: self.aliases.now_ms, limits: &self.limits, blocks: &mut self.blocks };
+        let mut stamp = Stamp {
+            now_ms: self.aliases.now_ms,
+            limits: &self.limits,
+            blocks: &mut self.blocks,
+            decisions: &self.decisions,
+        };
         let (program, rules) = (Rc::clone(&running.program), running.rules);
         let result = instance::decide(&mut running.state, &program, &rules, command, &mut stamp);
         self.seen.extend(coverage::outcomes(subjects, &running.state, &result));

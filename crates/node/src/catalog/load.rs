@@ -5,14 +5,16 @@
 
 use std::sync::Arc;
 
+use engine::DecisionVersion;
 use engine::instance::Rules;
 use feel::Str;
 use hashbrown::HashMap;
 use host::package::{Limits, Manifest, Package, PackageSource, QualityOfService};
 use store::{DefinitionRow, Store};
 
-use super::{ActivePackage, Catalog, Definition, is_straight_through};
+use super::{ActivePackage, Catalog, Decision, Definition, is_straight_through};
 use crate::error::Error;
+use crate::packages::decisions;
 
 /// Reads the catalogue; its revision is at least the one that the store had before.
 ///
@@ -52,7 +54,17 @@ async fn read(store: &dyn Store, revision: u64) -> Result<Catalog, Error> {
         catalog.put_package(Arc::new(active));
     }
     let mut models: HashMap<Str, bpmn::Model> = HashMap::new();
+    let mut decided: HashMap<Str, dmn::Model> = HashMap::new();
     for row in store.definitions().await? {
+        if row.resource.ends_with(decisions::ENDING) {
+            let model = match decided.get(&row.digest) {
+                Some(model) => model.clone(),
+                None => read_decisions(store, &row).await?,
+            };
+            decided.insert(row.digest.clone(), model.clone());
+            catalog.add_decision(decision_of(row, model));
+            continue;
+        }
         if !models.contains_key(&row.digest) {
             let content = blob(store, &row.digest).await?;
             let model = bpmn::read(&content, &bpmn::Limits::default()).map_err(|_| {
@@ -79,6 +91,27 @@ async fn read_package(store: &dyn Store, digest: &str) -> Result<Package, Error>
     PackageSource::read_archive(&archive, &Limits::default())
         .and_then(Package::check)
         .map_err(|problems| Error::Refused { problems })
+}
+
+async fn read_decisions(store: &dyn Store, row: &DefinitionRow) -> Result<dmn::Model, Error> {
+    let stored = blob(store, &row.digest).await?;
+    decisions::read_stored(&row.resource, &stored).ok_or_else(|| {
+        let detail = format!("stored resource `{}` does not compile", row.resource);
+        Error::Internal { detail }
+    })
+}
+
+fn decision_of(row: DefinitionRow, model: dmn::Model) -> Decision {
+    Decision {
+        id: row.process,
+        deployed: DecisionVersion { key: row.key.0, version: row.version, model },
+        package: row.package,
+        package_version: row.package_version,
+        resource: row.resource,
+        digest: row.digest,
+        deployment: row.deployment,
+        at_ms: row.at_ms,
+    }
 }
 
 async fn blob(store: &dyn Store, digest: &str) -> Result<bytes::Bytes, Error> {

@@ -33,8 +33,8 @@ impl Shard {
         })
     }
 
-    /// Activates a prepared set. Answers the version of each of its processes, in order, and the
-    /// revision of the catalogue that has them.
+    /// Activates a prepared set. Answers the version of each of its processes, in order, then of each
+    /// of its decisions, and the revision of the catalogue that has them.
     pub(super) async fn deploy(
         &mut self,
         prepared: Prepared,
@@ -47,6 +47,7 @@ impl Shard {
             let key = self.add_version(&mut catalog, process, deployment, &mut changed);
             keys.push(key);
         }
+        keys.extend(self.add_decisions(&mut catalog, prepared.decisions, deployment));
         for package in prepared.packages {
             self.add_package(&mut catalog, package, &prepared.processes, &mut changed);
         }
@@ -157,7 +158,9 @@ impl Shard {
     /// grows once per unit, as the store counts it.
     pub(super) fn switch(&mut self, mut catalog: Catalog, changed: &[DefinitionKey]) -> u64 {
         let is_first = self.batch.after.catalog.is_none();
-        let has_rows = !changed.is_empty() || !self.batch.unit.packages.is_empty();
+        let has_rows = !changed.is_empty()
+            || !self.batch.unit.packages.is_empty()
+            || !self.batch.unit.definitions.is_empty();
         if is_first && has_rows {
             catalog.revision += 1;
         }

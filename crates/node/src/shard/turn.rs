@@ -32,7 +32,8 @@ impl Shard {
     ) -> Result<(InstanceKey, Decision), Rejection> {
         let business_key = command.business_key.clone();
         let key = InstanceKey(self.blocks.take().first());
-        let mut stamp = Self::stamp(self.now_ms, &self.settings.limits, &mut self.blocks);
+        let mut stamp =
+            Self::stamp(self.now_ms, &self.settings.limits, &mut self.blocks, &self.catalog);
         let (state, decision) =
             start(key, &definition.program, &definition.rules, command, &mut stamp)?;
         let mut hot = Hot::new(state, definition.clone());
@@ -83,7 +84,8 @@ impl Shard {
         let Some(hot) = self.cache.get_mut(key) else {
             return Ok(Err(gone(key, &command)));
         };
-        let mut stamp = Self::stamp(self.now_ms, &self.settings.limits, &mut self.blocks);
+        let mut stamp =
+            Self::stamp(self.now_ms, &self.settings.limits, &mut self.blocks, &self.catalog);
         let definition = hot.definition.clone();
         let decided =
             decide(&mut hot.state, &definition.program, &definition.rules, command, &mut stamp);
@@ -109,7 +111,8 @@ impl Shard {
         let gone = Err(Rejection::JobGone(run.job));
         let Some(key) = self.fetch(key).await? else { return Ok(gone) };
         let Some(hot) = self.cache.get_mut(key) else { return Ok(gone) };
-        let mut stamp = Self::stamp(self.now_ms, &self.settings.limits, &mut self.blocks);
+        let mut stamp =
+            Self::stamp(self.now_ms, &self.settings.limits, &mut self.blocks, &self.catalog);
         let definition = hot.definition.clone();
         let replayed =
             replay(&mut hot.state, &definition.program, &definition.rules, run, &mut stamp);
