@@ -3,7 +3,8 @@
 //! Stages have types of their own: [`PackageSource`] (read) -> [`Package`] (checked) ->
 //! [`Resolved`] (dependencies known, in order).
 //!
-//! Boundary: BPMN and DMN files are carried as bytes; `node` compiles them and checks what they name.
+//! Boundary: BPMN and DMN files are carried as bytes; `node` compiles them and checks what they
+//! name.
 //! Read first: [`PackageSource`], then [`Package::check`], then [`resolve()`].
 //! Tests: `package/tests.rs`
 

@@ -75,6 +75,7 @@ fn package(version: &str, files: &[(&str, &str)]) -> PackageSource {
     PackageSource::from_files(all).expect("a package")
 }
 
+/// Shows CAT-2.
 #[tokio::test]
 async fn a_version_of_a_decision_is_kept_and_found_again_after_a_restart() {
     let store: Arc<dyn Store> = Arc::new(Memory::new());

@@ -50,6 +50,43 @@ async fn a_resource_is_deployed_and_runs_to_its_result() {
     server.stop().await;
 }
 
+const DECISION: &str = r#"<definitions xmlns="https://www.omg.org/spec/DMN/20191111/MODEL/"
+  name="d" namespace="d"><decision id="twice" name="Twice"><variable name="twice"/>
+  <literalExpression><text>1 + 1</text></literalExpression></decision></definitions>"#;
+
+#[tokio::test]
+async fn a_decision_is_deployed_with_the_process_that_calls_it() {
+    let server = Server::start().await;
+    let mut gateway = server.gateway().await;
+    let called = r#"<zeebe:calledDecision decisionId="twice" resultVariable="b"
+        bindingType="deployment"/>"#;
+    let body = format!(
+        r#"<bpmn:startEvent id="s"/><bpmn:sequenceFlow id="f" sourceRef="s" targetRef="r"/>
+        <bpmn:businessRuleTask id="r"><bpmn:extensionElements>{called}</bpmn:extensionElements>
+        </bpmn:businessRuleTask><bpmn:sequenceFlow id="g" sourceRef="r" targetRef="e"/>
+        <bpmn:endEvent id="e"/>"#
+    );
+    let resources = vec![
+        Resource { name: "q.bpmn".to_owned(), content: bpmn("q", &body).into_bytes() },
+        Resource { name: "d.dmn".to_owned(), content: DECISION.into() },
+    ];
+    let request = DeployResourceRequest { resources, ..Default::default() };
+    let deployed = gateway.deploy_resource(request).await.unwrap().into_inner();
+    let Some(Metadata::Decision(decision)) = &deployed.deployments[1].metadata else {
+        panic!("no decision: {deployed:?}");
+    };
+    assert_eq!((decision.dmn_decision_id.as_str(), decision.version), ("twice", 1));
+    assert!(decision.decision_key > 0);
+    let request = CreateProcessInstanceWithResultRequest {
+        request: Some(start("q", "")),
+        request_timeout: 20_000,
+        fetch_variables: vec!["b".to_owned()],
+    };
+    let ended = gateway.create_process_instance_with_result(request).await.unwrap();
+    assert_eq!(ended.into_inner().variables, r#"{"b":2}"#);
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn a_refused_resource_names_every_fault() {
     let server = Server::start().await;

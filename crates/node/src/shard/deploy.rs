@@ -33,8 +33,8 @@ impl Shard {
         })
     }
 
-    /// Activates a prepared set. Answers the version of each of its processes, in order, then of each
-    /// of its decisions, and the revision of the catalogue that has them.
+    /// Activates a prepared set. Answers the version of each of its processes, in order, then of
+    /// each of its decisions, and the revision of the catalogue that has them.
     pub(super) async fn deploy(
         &mut self,
         prepared: Prepared,
