@@ -96,7 +96,8 @@ async fn a_message_reaches_an_instance_of_another_shard_in_both_orders() {
     let message = |key: &str| NewMessage {
         name: "paid".into(),
         key: key.into(),
-        id: "".into(),
+        // Shards may still be on the move: with an id it can be sent again.
+        id: key.into(),
         time_to_live_ms: 60_000,
         variables: Context::builder().with("paid", true).build(),
     };
