@@ -198,3 +198,17 @@ async fn a_job_that_came_and_went_in_one_decision_leaves_no_row() {
     assert_eq!(rows, [], "BAT-1");
     server.node.stop().await;
 }
+
+/// A clock that was wrong for a moment does not stop what is due after it was set right.
+#[tokio::test]
+async fn a_clock_that_is_set_back_far_is_followed() {
+    let server = shop(TIMER, "PT1S", "").await;
+    server.pass(3_600_000).await;
+    server.pass(-3_600_000).await;
+    server.publish(r#"{"n":1}"#).await.expect("accepted");
+    server.pass(0).await;
+    assert_eq!(server.instances().await[0].state, InstanceState::Active);
+    server.pass(600_000).await;
+    assert_eq!(server.instances().await[0].state, InstanceState::Completed);
+    server.node.stop().await;
+}

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use node::cluster::Others;
-use node::{Node, Options};
+use node::{Clock, Node, Options};
 use sim::{Call, Gate, Gated};
 use store::memory::Memory;
 use store::{Cluster as _, Error, ServerKey, Standing, Store};
@@ -36,6 +36,7 @@ fn server(store: Arc<dyn Store>, name: &str, scratch: &tempfile::TempDir) -> Nod
     let mut options = Options::new(name, scratch.path().join(name));
     options.cluster.shards = 4;
     options.cluster.others = Others::Possible;
+    options.clock = Clock::shared_from(sim::START_MS);
     Node::open(store, options)
 }
 
