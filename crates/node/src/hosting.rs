@@ -173,6 +173,7 @@ impl Work {
     async fn run(&self, first: Activation) {
         let (job, instance) = (first.job, first.instance);
         let verdicts = tokio::select! {
+            biased;
             verdicts = self.steps(&first) => verdicts,
             () = self.renew(&first) => return,
         };

@@ -70,6 +70,7 @@ impl Node {
                 Some((shard, Place::There(member))) => {
                     let mut moves = self.inner.routes.changes();
                     tokio::select! {
+                        biased;
                         tried = self.there(&member, &request) => tried,
                         // Who does not own it any more may never answer.
                         () = moved(&mut moves, shard, member.key) => Try::Unknown(lost(&member)),
