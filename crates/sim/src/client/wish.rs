@@ -267,12 +267,9 @@ impl Client {
                     return self.world.history.note(Fact::Published { reference });
                 }
                 Err(Trouble::Unknown) => return self.tried(),
-                // A request that the network doubled did it, and nobody heard its answer.
-                Err(Trouble::Refused(Error::Exists { .. }))
-                    if self.world.history.number_doubled() > 0 =>
-                {
-                    return self.tried();
-                }
+                // A request that the network doubled, or that a server repeated, did it, and nobody
+                // heard its answer.
+                Err(Trouble::Refused(Error::Exists { .. })) => return self.tried(),
                 Err(Trouble::NotDone | Trouble::Refused(_)) => pause(PAUSE_MS).await,
             }
         }
