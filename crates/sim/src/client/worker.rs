@@ -120,11 +120,14 @@ impl Worker {
     }
 
     async fn deal_with(&self, jobs: Vec<Activation>, host: &Host) {
+        // All of them came now; the last one may be worked long after that.
+        let at_ms = self.world.trace.now_ms();
+        for job in &jobs {
+            self.world.history.note(Fact::Got { job: job.job, at_ms });
+        }
         for job in jobs {
             let (key, instance) = (job.job, job.instance);
             let (server, life) = (host.server, host.life);
-            let at_ms = self.world.trace.now_ms();
-            self.world.history.note(Fact::Got { job: key, at_ms });
             let manner = self.manner();
             self.world.trace.line(
                 "job",
