@@ -6,6 +6,7 @@
 //! Read first: [`package::Package`], then [`service::Services`].
 
 mod diagnostic;
+pub mod gate;
 pub mod package;
 pub mod service;
 
