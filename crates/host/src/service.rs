@@ -29,6 +29,7 @@ pub(crate) use http::check_url;
 pub use printed::{PRINTED_BYTES_MAX, Printed};
 pub use template::{SecretReference, Template};
 
+use crate::gate::Chain;
 use crate::package::PackageSource;
 use crate::package::scenario::Answer;
 use crate::service::scope::{RequestScope, environment_of};
@@ -80,6 +81,9 @@ pub struct Call {
     pub now_ms: i64,
     /// Which try this is, from 1.
     pub attempt: u32,
+    /// The packages whose calls led to this one, its own among them: what the service calls may
+    /// pass their gates.
+    pub chain: Chain,
 }
 
 /// Why a call has no result.

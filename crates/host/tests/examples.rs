@@ -114,6 +114,7 @@ async fn the_command_services_answer() {
             deadline_ms: 10_000,
             now_ms: 0,
             attempt: 1,
+            chain: host::gate::Chain::default(),
         };
         services.invoke(call)
     };

@@ -72,6 +72,7 @@ impl Bench {
             deadline_ms,
             now_ms: 0,
             attempt: 1,
+            chain: host::gate::Chain::default(),
         };
         self.services.invoke_with(call, printed).await.map(|value| json(&value))
     }

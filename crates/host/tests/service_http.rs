@@ -138,6 +138,7 @@ impl Bench {
             deadline_ms: 20_000,
             now_ms: 0,
             attempt: 1,
+            chain: host::gate::Chain::default(),
         };
         self.services.invoke(call).await.map(|value| json(&value))
     }

@@ -140,6 +140,7 @@ impl Node {
             store: store.clone(),
             clock: options.clock.clone(),
             services,
+            gates: host::gate::Gates::default(),
             published: published.clone(),
             routes: routes.clone(),
             post,

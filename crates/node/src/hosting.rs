@@ -16,6 +16,7 @@ use engine::ids::Block;
 use engine::instance::{Activation, Instance, JobState};
 use engine::transition::{Next, StepVerdict, Transition, Verdict};
 use feel::Str;
+use host::gate::{Chain, Kind, What};
 use store::Standing;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -26,6 +27,7 @@ use crate::cluster::{Routes, Table};
 use crate::error::Error;
 use crate::handle::{Inner, Node};
 use crate::logical;
+use crate::shard::gates::SWITCHING;
 use crate::shard::services::{answer, call_of};
 use crate::stream::{JobStream, WorkerRequest};
 
@@ -35,6 +37,8 @@ const CAPACITY: usize = 4;
 const STEPS_MAX: usize = 100;
 /// How long steps are worked before their verdicts go back.
 const RUN_MAX: Duration = Duration::from_secs(60);
+/// How long a step waits while the packages that it needs are switched.
+const HELD_MAX: Duration = Duration::from_secs(600);
 /// Pause before a stream is opened again.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -252,8 +256,21 @@ impl Work {
         // The same for each try, also after a lease that ran out. Jobs on a copy may have keys of
         // other jobs at the owner: the element tells them apart.
         let key = format!("{}.{}", step.job, step.element);
-        let call = call_of(step, &definition.package, key, self.node.now_ms());
-        let result = self.node.inner.around.services.invoke(call).await;
+        let mut call = call_of(step, &definition.package, key, self.node.now_ms());
+        let around = &self.node.inner.around;
+        let what = What {
+            kind: Kind::Step,
+            name: format!("{}/{}", call.package, call.service).into(),
+            owner: step.instance.0,
+            since: crate::clock::instant(),
+        };
+        let (own, target) = (&definition.package, Str::from(call.package.as_str()));
+        let chain = Chain::default();
+        let entering = around.gates.enter([own, &target], &chain, what, HELD_MAX);
+        let admission = entering.await.map_err(|_| SWITCHING)?;
+        call.chain = admission.chain();
+        let result = around.services.invoke(call).await;
+        drop(admission);
         Verdict::of(&answer(step, result))
             .ok_or_else(|| Error::Internal { detail: "a call has no verdict".to_owned() })
     }

@@ -17,6 +17,7 @@ mod dispatch;
 mod documents;
 mod effects;
 mod entries;
+pub(crate) mod gates;
 mod inbox;
 mod jobs;
 mod keeper;
@@ -46,6 +47,7 @@ use engine::ids::{
 use engine::{Effect, Limits, Stamp};
 use feel::Str;
 use hashbrown::HashMap;
+use host::gate::Gates;
 use store::{EntryRow, Lease, LetterKey, RequestRow, ServerKey, Store};
 use tokio::task::JoinSet;
 
@@ -62,6 +64,7 @@ use batch::Batch;
 use cache::Cache;
 use dispatch::Dispatcher;
 use entries::EntryQueue;
+use gates::HeldUp;
 use moves::Giving;
 use services::CallDone;
 use slots::Slots;
@@ -150,6 +153,8 @@ pub(crate) struct Shard {
     /// The tokens by their names, with their digests, once they were asked for.
     tokens: Option<BTreeMap<Str, Str>>,
     services: Arc<host::service::Services>,
+    gates: Gates,
+    held_up: HeldUp,
     published: Arc<Published>,
     lease: Lease,
     now_ms: i64,
@@ -203,9 +208,9 @@ pub(crate) struct Shard {
     claim_ms: i64,
     /// When process requests are due that were accepted here.
     dues: BTreeSet<i64>,
-    /// Claimed process requests that maintenance mode holds.
+    /// Claimed process requests that maintenance mode or a closed gate holds.
     held_requests: Vec<(RequestKey, RequestRow)>,
-    /// Timer start events that maintenance mode holds.
+    /// Timer start events that maintenance mode or a closed gate holds.
     held_schedules: Vec<(i64, Address, u64)>,
     /// Whether the message that is being published starts nothing.
     starts_nothing: bool,

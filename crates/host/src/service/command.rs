@@ -124,6 +124,9 @@ async fn prepare(
     }
     command.env_clear().env("PATH", PATH).env("HOME", scratch).env("TMPDIR", scratch);
     command.env("POINTSMAN_IDEMPOTENCY_KEY", &work.call.idempotency_key);
+    if !work.call.chain.packages().is_empty() {
+        command.env("POINTSMAN_CALL_CHAIN", work.call.chain.text());
+    }
     command.env("POINTSMAN_ATTEMPT", work.call.attempt.to_string());
     if let Some(directory) = work.directory {
         command.env("POINTSMAN_PACKAGE", directory);

@@ -100,6 +100,18 @@ impl Shard {
                 return Ok(());
             }
         };
+        let which = Which::Enabled(definition.process().clone());
+        let (definition, _admission) = match self.find_admitted(&which) {
+            Ok(found) => found,
+            Err(Error::Unavailable { .. }) => {
+                self.held_requests.push((key, row));
+                return Ok(());
+            }
+            Err(error) => {
+                self.refuse_request(key, row, &error);
+                return Ok(());
+            }
+        };
         let start = Start {
             element: None,
             variables: context_of(&row.variables)?,

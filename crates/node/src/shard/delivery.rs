@@ -254,6 +254,10 @@ impl Shard {
             self.batch.set_entry(entry, false, Some(row));
             return Ok(());
         };
+        let Some(_admission) = self.admit_delivery(&trigger, entry) else {
+            self.hold_entry(entry, row);
+            return Ok(());
+        };
         let delivery = self.deliver(&trigger, entry, &document).await?;
         self.conclude(&trigger, (entry, row), delivery, false);
         self.settle().await

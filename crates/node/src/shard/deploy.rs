@@ -181,6 +181,13 @@ impl Shard {
 
     /// Takes over what the server has published, and delivers what waited for it.
     pub(super) async fn adopt_catalog(&mut self) -> Result<(), Error> {
+        self.take_catalog();
+        self.unpark_enabled().await
+    }
+
+    /// Takes over what the server has published; what waited for it is delivered before the next
+    /// inputs.
+    pub(super) fn take_catalog(&mut self) {
         let catalog = self.catalog_changes.latest();
         let before = std::mem::replace(&mut self.catalog, catalog.clone());
         // Letters may wait for it (LTR-3).
@@ -192,7 +199,15 @@ impl Shard {
             .map(|(process, _)| process.clone())
             .collect();
         enabled.sort_unstable();
-        for process in enabled {
+        self.held_up.enabled.append(&mut enabled);
+    }
+
+    /// Delivers what waited for processes that became enabled.
+    pub(super) async fn unpark_enabled(&mut self) -> Result<(), Error> {
+        if self.held_up.enabled.is_empty() {
+            return Ok(());
+        }
+        for process in std::mem::take(&mut self.held_up.enabled) {
             self.unpark(&process).await?;
         }
         self.settle().await

@@ -125,6 +125,12 @@ impl Shard {
                 instance: None,
                 reason: None,
             };
+            let Some(_admission) = self.admit_delivery(&trigger, entry) else {
+                self.hold_entry(entry, row.clone());
+                self.batch.set_entry(entry, true, Some(row));
+                self.batch.documents.insert(key, document.clone());
+                continue;
+            };
             let is_held = self.settings.maintenance.is_some();
             if is_held || (arrival == Arrival::Inside && self.is_long()) {
                 self.entries.add(entry, row.clone());

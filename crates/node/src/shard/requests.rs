@@ -9,6 +9,7 @@ use engine::Start;
 use engine::ids::{Address, DefinitionKey, EntryKey, InstanceKey, JobKey};
 use engine::transition::{Run, StepVerdict};
 use feel::{Context, Str};
+use host::gate::Admission;
 use store::EntryState;
 
 use crate::catalog::Definition;
@@ -179,6 +180,9 @@ impl Shard {
         if let Some(refused) = self.message_maintained(&message).await? {
             return Ok(Err(refused));
         }
+        if self.is_start_held(&message.name) {
+            return Ok(Err(super::gates::SWITCHING));
+        }
         self.starts_nothing = self.settings.maintenance.is_some();
         let published = self.publish_message(message).await;
         self.starts_nothing = false;
@@ -194,10 +198,10 @@ impl Shard {
     ) -> Result<(), Error> {
         let found = match self.maintained() {
             Some(refused) => Err(refused),
-            None => self.find(&which),
+            None => self.find_admitted(&which),
         };
-        let definition = match found {
-            Ok(definition) => definition,
+        let (definition, _admission) = match found {
+            Ok(found) => found,
             Err(error) => {
                 self.answer(reply, Err(error));
                 return Ok(());
@@ -229,6 +233,18 @@ impl Shard {
             Err(rejection) => self.answer(reply, Err(Error::from(rejection))),
         }
         Ok(())
+    }
+
+    /// The version to start, with the admission to its package; refused while that is switched.
+    pub(super) fn find_admitted(
+        &mut self,
+        which: &Which,
+    ) -> Result<(Arc<Definition>, Admission), Error> {
+        let found = self.find(which)?;
+        let admitted = self.admit_start(&found.package, found.process());
+        let admission = admitted.ok_or(super::gates::SWITCHING)?;
+        // The gate may have been opened on another one meanwhile (SGT-1).
+        self.find(which).map(|found| (found, admission))
     }
 
     pub(super) fn find(&self, which: &Which) -> Result<Arc<Definition>, Error> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use engine::Command;
 use engine::ids::Address;
+use host::gate::Gates;
 use tokio::sync::{mpsc, watch};
 
 use crate::error::Error;
@@ -36,6 +37,8 @@ impl Shard {
         let mut flight: Option<Flight> = None;
         let mut inputs: Vec<Input> = Vec::with_capacity(self.settings.batch_inputs_max);
         let mut stop_by_ms: Option<i64> = None;
+        let opened = opening(self.gates.clone(), self.held_up.opened);
+        tokio::pin!(opened);
         loop {
             let room = self.settings.batch_inputs_max.saturating_sub(self.batch.inputs);
             let idle = self.again.is_empty() && self.backlog.is_empty();
@@ -63,6 +66,12 @@ impl Shard {
                     }
                 }
                 () = self.settings_changes.changed() => self.adopt_settings(),
+                before = opened.as_mut() => {
+                    opened.set(opening(self.gates.clone(), before));
+                    if let Err(error) = self.open_up().await {
+                        return fail(flight, error);
+                    }
+                }
                 () = self.routes_changes.changed() => {
                     if let Err(error) = self.adopt_members().await {
                         return fail(flight, error);
@@ -166,6 +175,7 @@ impl Shard {
     /// Decides on everything that waits, within the batch's budget.
     async fn decide(&mut self, inputs: &mut Vec<Input>) -> Result<(), Error> {
         self.chain = 0;
+        self.unpark_enabled().await?;
         self.take_calls().await?;
         self.prefetch(inputs).await?;
         Counters::add(&self.published.counters.inputs, inputs.len() as u64);
@@ -237,7 +247,9 @@ impl Shard {
                 self.batch.disarm(due_ms, Address::Bucket { name, key }, id);
             }
             Address::Schedule { definition, element } => {
-                if self.hold_schedule(due_ms, &Address::Schedule { definition, element }, id) {
+                let address = Address::Schedule { definition, element };
+                if self.hold_schedule(due_ms, &address, id) || self.hold_start(due_ms, &address, id)
+                {
                     return Ok(());
                 }
                 self.fire_schedule(definition, element, due_ms).await?;
@@ -260,6 +272,11 @@ impl Shard {
         let wait = next.saturating_sub(self.now_ms).clamp(0, SLEEP_MAX_MS);
         u64::try_from(wait).unwrap_or(0)
     }
+}
+
+/// Ends when gates have opened more often.
+async fn opening(gates: Gates, before: u64) -> u64 {
+    gates.opened_since(before).await
 }
 
 fn fail(flight: Option<Flight>, error: Error) -> Exit {

@@ -12,6 +12,7 @@ use engine::ids::{EntryKey, InstanceKey};
 use engine::instance::Activation;
 use engine::value::to_context;
 use feel::{Context, Value};
+use host::gate::{Chain, Kind, What};
 use host::service::{Call, Failure, Printed, Services};
 use store::EntryRow;
 
@@ -46,12 +47,26 @@ impl Shard {
             .get(&activation.definition)
             .map_or_else(|| "".into(), |definition| definition.package.clone());
         let key = activation.job.to_string();
-        let call = call_of(&activation, &package, key, self.now_ms);
+        let mut call = call_of(&activation, &package, key, self.now_ms);
+        let [own, target] = self.packages_of(&activation);
+        let what = What {
+            kind: Kind::Step,
+            name: format!("{}/{}", call.package, call.service).into(),
+            owner: activation.instance.0,
+            since: crate::clock::instant(),
+        };
+        let entered = self.gates.try_enter([&own, &target], &Chain::default(), what);
+        let Some(admission) = entered else { return self.hold_call(activation) };
+        call.chain = admission.chain();
+        // What was held up has less of its lease left.
+        let left_ms = u64::try_from(activation.deadline_ms - self.now_ms).unwrap_or(0);
+        call.deadline_ms = call.deadline_ms.min(left_ms);
         let services = self.services.clone();
         self.calls.spawn(async move {
             let instance = activation.instance;
             let printed = Printed::default();
             let result = services.invoke_with(call, &printed).await;
+            drop(admission);
             let output = |(text, lost)| Output { job: activation.job, lost, text };
             let printed = printed.take().map(output);
             CallDone::Job { instance, command: answer(&activation, result), printed }
@@ -65,6 +80,7 @@ impl Shard {
         row: EntryRow,
     ) -> Result<(), Error> {
         let trigger = self.trigger(&row.trigger);
+        let own = trigger.as_ref().map_or_else(|| "".into(), |trigger| trigger.package.clone());
         let Some(Target::Service(package, service)) = trigger.map(|t| t.target.clone()) else {
             return Ok(());
         };
@@ -72,13 +88,26 @@ impl Shard {
         let full = format!("{package}/{service}");
         let key = entry.to_string();
         let input = Value::Context(content);
-        let call = call_with(&full, input, key, row.attempts + 1, self.now_ms);
+        let mut call = call_with(&full, input, key, row.attempts + 1, self.now_ms);
+        let what = What {
+            kind: Kind::Trigger,
+            name: full.as_str().into(),
+            owner: entry.0,
+            since: crate::clock::instant(),
+        };
+        let entered = self.gates.try_enter([&own, &package], &Chain::default(), what);
+        let Some(admission) = entered else {
+            self.hold_trigger_call(entry, row);
+            return Ok(());
+        };
+        call.chain = admission.chain();
         let services: Arc<Services> = self.services.clone();
         self.calls.spawn(async move {
             let failure = services.invoke(call).await.err().map(|failure| match failure {
                 Failure::Error { code, message } => format!("error `{code}`: {message}"),
                 Failure::Transient { message, .. } | Failure::Permanent { message } => message,
             });
+            drop(admission);
             CallDone::Trigger { entry, row, failure }
         });
         Ok(())
@@ -103,6 +132,7 @@ fn call_with(full: &str, input: Value, key: String, attempt: u32, now_ms: i64) -
         deadline_ms: CALL_MS,
         now_ms,
         attempt,
+        chain: Chain::default(),
     }
 }
 

@@ -12,6 +12,7 @@ use feel::Value;
 use crate::service::{Failure, HttpService, Template, Work, permanent};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
+const CALL_CHAIN: &str = "pointsman-call-chain";
 
 /// One request; can be sent several times.
 pub(super) struct Request {
@@ -60,6 +61,9 @@ pub(super) async fn build(service: &HttpService, work: &Work<'_>) -> Result<Requ
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, */*;q=0.5"));
     let agent = concat!("pointsman/", env!("CARGO_PKG_VERSION"));
     headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
+    if !work.call.chain.packages().is_empty() {
+        headers.insert(CALL_CHAIN, header_value(&work.call.chain.text(), CALL_CHAIN)?);
+    }
     headers.insert(IDEMPOTENCY_KEY, header_value(&work.call.idempotency_key, IDEMPOTENCY_KEY)?);
     for (name, template) in &service.headers {
         if let Some(text) = template.text(&work.scope, &work.environment).await? {
