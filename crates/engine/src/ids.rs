@@ -80,6 +80,10 @@ key!(
     /// One version of one process.
     DefinitionKey, "def_"
 );
+key!(
+    /// One deployment of packages on all servers.
+    DeploymentKey, "dep_"
+);
 
 key!(
     /// One durable request to run a process.

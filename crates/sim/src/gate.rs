@@ -10,15 +10,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use engine::ids::{
-    Address, Block, DefinitionKey, DocumentKey, EntryKey, IncidentKey, InstanceKey, JobKey,
-    RequestKey, ShardId,
+    Address, Block, DefinitionKey, DeploymentKey, DocumentKey, EntryKey, IncidentKey, InstanceKey,
+    JobKey, RequestKey, ShardId,
 };
 use feel::Str;
 use store::{
-    Acquired, AuditRow, Beat, Bond, Cluster, Committed, DefinitionRow, DocumentRow, EntryFilter,
-    EntryRow, Error, Health, IncidentRow, InstanceFilter, InstanceRow, LeasedJob, LetterKey,
-    LockRow, NewMember, PackageRow, Pulse, ReadyJob, RequestFilter, RequestRow, ServerKey, Store,
-    Task, TimerRow, TokenRow, Unit,
+    Acquired, AuditRow, Beat, Bond, Cluster, Committed, DefinitionRow, DeploymentFilter,
+    DeploymentRow, DeploymentState, Deployments, DocumentRow, EntryFilter, EntryRow, Error, Health,
+    IncidentRow, InstanceFilter, InstanceRow, LeasedJob, LetterKey, LockRow, NewMember, PackageRow,
+    Pulse, ReadyJob, RequestFilter, RequestRow, ServerKey, Store, Task, TimerRow, TokenRow, Unit,
 };
 
 /// A call on its way to the store.
@@ -124,6 +124,14 @@ impl<G: Gate> Cluster for Gated<G> {
         write release(shard: ShardId, server: ServerKey, epoch: u64) -> ();
         read slots() -> Vec<ShardId>;
         write bond(said: Option<Bond>) -> Option<Bond>;
+    }
+}
+
+impl<G: Gate> Deployments for Gated<G> {
+    forward! {
+        write abort_deployment(key: DeploymentKey, detail: Bytes) -> Option<DeploymentState>;
+        read deployments(filter: &'a DeploymentFilter) -> Vec<(DeploymentKey, DeploymentRow)>;
+        read deployment(key: DeploymentKey) -> Option<DeploymentRow>;
     }
 }
 

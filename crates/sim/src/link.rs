@@ -172,6 +172,10 @@ impl Gate for Link {
                 "unit",
                 format_args!("server {server}#{life} {which} refused: epoch {epoch} is in force"),
             ),
+            Committed::Decided { deployment } => self.trace.line(
+                "unit",
+                format_args!("server {server}#{life} {which} refused: {deployment} is not open"),
+            ),
         }
     }
 }

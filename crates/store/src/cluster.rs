@@ -130,6 +130,8 @@ pub struct Pulse {
     pub settings: u64,
     /// Grows with each change of slots.
     pub slots: u64,
+    /// Grows when a deployment is opened, decided or forgotten.
+    pub deployments: u64,
 }
 
 /// The answer to [`Cluster::acquire`].

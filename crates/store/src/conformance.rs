@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "these are tests that other crates' tests call")]
 
 pub mod cluster;
+pub mod deployments;
 pub mod differential;
 pub mod documents;
 pub mod exchange;
@@ -71,6 +72,16 @@ macro_rules! conformance_suite {
             exchange::a_request_is_not_claimed_before_it_is_due,
             exchange::requests_are_filtered_and_paged,
             exchange::locks_and_tokens_are_replaced_and_removed,
+            deployments::a_commit_wins_over_a_later_abort,
+            deployments::an_abort_wins_over_a_later_commit,
+            deployments::two_aborts_are_one,
+            deployments::an_unknown_deployment_is_not_decided,
+            deployments::details_are_replaced_and_decided_ones_forgotten,
+            deployments::deployments_are_filtered_and_paged,
+            deployments::the_fence_refuses_before_the_decision,
+            deployments::a_unit_that_is_too_late_takes_no_other_with_it,
+            deployments::of_a_commit_and_aborts_at_once_one_decides,
+            deployments::deployments_are_told_when_they_change,
             fencing::a_unit_counts_once,
             fencing::nobody_writes_under_epoch_zero,
             fencing::an_earlier_owner_is_fenced,
@@ -95,6 +106,7 @@ macro_rules! conformance_suite {
             documents::documents_are_forgotten_once_no_queue_holds_them,
             documents::published_ids_are_recognised_until_forgotten,
             packages::definitions_and_packages_are_replaced,
+            packages::versions_are_disabled_noted_and_forgotten,
             packages::blobs_and_settings_stay,
             packages::any_text_comes_back,
         }

@@ -8,6 +8,7 @@ pub mod blobs;
 mod cluster;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod deployments;
 mod keys;
 pub mod memory;
 mod port;
@@ -21,6 +22,9 @@ mod unit;
 pub use cluster::{
     Acquired, Beat, Bond, Cluster, Member, NewMember, Pulse, SHARDS_MAX, SLOTS, ServerKey,
     ShardOwner, Standing, slot_of,
+};
+pub use deployments::{
+    DeploymentChange, DeploymentFilter, DeploymentRow, DeploymentState, Deployments,
 };
 pub use port::{
     AuditRow, Committed, EntryFilter, Error, Health, InstanceFilter, InstanceRow, Lease, LeasedJob,

@@ -8,9 +8,11 @@
 
 mod apply;
 mod cluster;
+mod deployments;
 mod filter;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::fmt;
 use std::future::ready;
 use std::ops::Bound;
@@ -19,13 +21,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use engine::ids::{
-    Address, Block, DefinitionKey, DocumentKey, EntryKey, IncidentKey, InstanceKey, JobKey,
-    RequestKey, ShardId,
+    Address, Block, DefinitionKey, DeploymentKey, DocumentKey, EntryKey, IncidentKey, InstanceKey,
+    JobKey, RequestKey, ShardId,
 };
 use feel::Str;
 
 use self::cluster::ClusterState;
 use self::filter::{is_entry_listed, is_listed, is_request_listed};
+use crate::deployments::{self as rules, DeploymentRow};
 use crate::keys;
 use crate::port::{
     AuditRow, Committed, EntryFilter, Error, Health, InstanceFilter, InstanceRow, LeasedJob,
@@ -67,6 +70,7 @@ struct State {
     seen: BTreeMap<(Str, Str), (DocumentKey, i64)>,
     definitions: BTreeMap<DefinitionKey, DefinitionRow>,
     packages: BTreeMap<(Str, Str), PackageRow>,
+    deployments: BTreeMap<DeploymentKey, DeploymentRow>,
     blobs: BTreeMap<Str, Bytes>,
     settings: BTreeMap<Str, Str>,
     inbox: BTreeMap<(ShardId, LetterKey), Bytes>,
@@ -141,7 +145,8 @@ impl Store for Memory {
             return Box::pin(ready(Err(Error::no_shard())));
         };
         let mut state = self.state();
-        let Some(stored) = state.cluster.shards.get_mut(&shard) else {
+        let State { cluster, deployments, .. } = &mut *state;
+        let Some(stored) = cluster.shards.get_mut(&shard) else {
             return done(Committed::NotOwner { epoch: 0 });
         };
         if !stored.is_held_under(unit.epoch) {
@@ -149,6 +154,11 @@ impl Store for Memory {
         }
         if stored.sequence.checked_add(1) != Some(unit.sequence) {
             return done(Committed::Conflict { stored: stored.sequence });
+        }
+        let state_of = |key| Ok::<_, Infallible>(deployments.get(&key).map(|row| row.state));
+        let Ok(refused) = rules::refused(&unit.deployments, state_of);
+        if let Some(deployment) = refused {
+            return done(Committed::Decided { deployment });
         }
         stored.sequence = unit.sequence;
         stored.blocks_next = unit.blocks_next;

@@ -11,13 +11,14 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 use engine::ids::{
-    Address, Block, DefinitionKey, DocumentKey, EntryKey, IncidentKey, InstanceKey, JobKey,
-    RequestKey, ShardId,
+    Address, Block, DefinitionKey, DeploymentKey, DocumentKey, EntryKey, IncidentKey, InstanceKey,
+    JobKey, RequestKey, ShardId,
 };
 use feel::Str;
 use tokio::sync::watch;
 
 use crate::cluster::Cluster;
+use crate::deployments::Deployments;
 use crate::unit::{
     DefinitionRow, DocumentRow, EntryRow, EntryState, IncidentRow, InstanceState, LetterKey,
     LockRow, PackageRow, RequestRow, RequestState, TokenRow, Unit,
@@ -146,6 +147,12 @@ pub enum Committed {
     NotOwner {
         /// The epoch in force.
         epoch: u64,
+    },
+    /// A deployment that the unit commits is not open (any more); nothing was changed, and the
+    /// shard goes on with a unit of the same sequence.
+    Decided {
+        /// The first such deployment.
+        deployment: DeploymentKey,
     },
 }
 
@@ -296,7 +303,7 @@ pub struct EntryFilter {
 
 /// Durable state. A shard that was never held starts with epoch 1, sequence 0 and block 1; nobody
 /// can write under epoch 0.
-pub trait Store: Cluster {
+pub trait Store: Cluster + Deployments {
     /// Applies a unit: the only write. Cancelling the future does not cancel the commit.
     fn commit(&self, unit: Unit) -> Task<'_, Committed>;
 
@@ -384,7 +391,8 @@ pub trait Store: Cluster {
     /// All process versions, in order of their keys.
     fn definitions(&self) -> Task<'_, Vec<DefinitionRow>>;
 
-    /// All package versions, in order of name and version (as text).
+    /// All package versions, also those that are not active, in order of name and version (as
+    /// text).
     fn packages(&self) -> Task<'_, Vec<PackageRow>>;
 
     /// What other shards sent to this one and it has not yet received, in order of the keys.
@@ -420,8 +428,9 @@ pub trait Store: Cluster {
     fn counts(&self) -> Task<'_, Vec<(DefinitionKey, u64, u64)>>;
 
     /// A number that grows when another server may have changed definitions, packages, settings,
-    /// tokens or slots, or made a process request; also when nobody knows whether it did. None: it
-    /// has to be asked for ([`Cluster::beat`]). Nothing else is told so.
+    /// tokens or slots, opened, decided or forgotten a deployment, or made a process request; also
+    /// when nobody knows whether it did. None: it has to be asked for ([`Cluster::beat`]).
+    /// Nothing else is told so.
     fn changes(&self) -> Option<watch::Receiver<u64>> {
         None
     }

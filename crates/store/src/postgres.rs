@@ -9,6 +9,7 @@
 
 mod batch;
 mod cluster;
+mod deployments;
 pub(crate) mod failure;
 mod link;
 pub(crate) mod migrate;

@@ -9,6 +9,7 @@
 mod checkpoint;
 mod cluster;
 mod commit;
+mod deployments;
 pub(crate) mod failure;
 pub(crate) mod open;
 mod order;

@@ -3,7 +3,8 @@
 //! Boundary: plain rows; how they were derived from events is `node`'s business. Later entries of
 //! a list win over earlier ones of the same key, and each list is applied in order.
 //! Invariants: UNI-1 a unit is applied whole or not at all. UNI-2 it is applied only if the
-//! shard's epoch is the caller's and the shard's sequence is `sequence - 1`.
+//! shard's epoch is the caller's, the shard's sequence is `sequence - 1`, and every deployment that
+//! it commits is open.
 //! Read first: [`Unit`].
 
 use bytes::Bytes;
@@ -12,6 +13,8 @@ use engine::ids::{
     RequestKey, ShardId, StepKey,
 };
 use feel::Str;
+
+use crate::deployments::DeploymentChange;
 
 /// One batch of changes of one shard.
 #[derive(Debug, Clone, Default)]
@@ -48,6 +51,10 @@ pub struct Unit {
     pub definitions: Vec<DefinitionRow>,
     /// Packages to insert or replace, by name and version.
     pub packages: Vec<PackageRow>,
+    /// Package versions to forget, by name and version, behind those above.
+    pub packages_forgotten: Vec<(Str, Str)>,
+    /// Deployments that are opened, decided or forgotten.
+    pub deployments: Vec<DeploymentChange>,
     /// Content-addressed blobs: lower-case hexadecimal sha256 and content.
     pub blobs: Vec<(Str, Bytes)>,
     /// Shared settings; none removes.
@@ -70,6 +77,15 @@ pub struct Unit {
     /// no queue holds any more: those whose document has a key of this shard, so that no two
     /// shards remove the same rows.
     pub seen_before_ms: Option<i64>,
+}
+
+impl Unit {
+    /// Whether servers have to load the catalogue again.
+    pub(crate) fn changes_catalog(&self) -> bool {
+        !self.definitions.is_empty()
+            || !self.packages.is_empty()
+            || !self.packages_forgotten.is_empty()
+    }
 }
 
 /// A snapshot that replaces the earlier one, or the end of an aggregate.
@@ -424,6 +440,10 @@ pub struct PackageRow {
     pub digest: Str,
     /// Whether it is the active version of its name.
     pub active: bool,
+    /// Whether an operator disabled it; it may be the active version all the same.
+    pub disabled: bool,
+    /// Why it is not fully loaded; empty: there is nothing to say.
+    pub note: Str,
     /// When, milliseconds since 1970 UTC.
     pub at_ms: i64,
 }

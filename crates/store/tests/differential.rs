@@ -4,13 +4,13 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop at any error")]
 
 use proptest::prelude::{ProptestConfig, Strategy, any, prop_assert_eq, proptest};
-use store::conformance::differential::{Draw, SHARDS, add, picture};
+use store::conformance::differential::{Draw, SHARDS, aborted, add, picture};
 use store::conformance::postgres::Server;
 use store::conformance::{Owner, all};
 use store::memory::Memory;
 use store::postgres::Postgres;
 use store::sqlite::{Options, Sqlite};
-use store::{Committed, Lease, Store, Unit};
+use store::{Committed, DeploymentState, Lease, Store, Unit};
 
 fn unit_of(lease: &Lease, is_wrong: bool, draws: &[Draw]) -> Unit {
     let mut unit = Unit {
@@ -26,21 +26,28 @@ fn unit_of(lease: &Lease, is_wrong: bool, draws: &[Draw]) -> Unit {
     unit
 }
 
-/// Applies units, one per entry: its shard, whether its sequence is wrong, and its changes.
-async fn run(store: &dyn Store, units: &[(u16, bool, Vec<Draw>)]) -> Vec<Committed> {
+/// What units and aborts were answered.
+type Answers = (Vec<Committed>, Vec<Option<DeploymentState>>);
+
+/// Applies units, one per entry: its shard, whether its sequence is wrong, and its changes. Behind
+/// some of them somebody aborts a deployment.
+async fn run(store: &dyn Store, units: &[(u16, bool, Vec<Draw>)]) -> Answers {
     let mut leases: Vec<Lease> = Vec::new();
     for shard in 1..=SHARDS {
         leases.push(Owner::of(store, shard).await.lease());
     }
-    let mut answers = Vec::new();
+    let (mut answers, mut aborts) = (Vec::new(), Vec::new());
     for (shard, is_wrong, draws) in units {
         let lease = &mut leases[usize::from(shard % SHARDS)];
         let unit = unit_of(lease, *is_wrong, draws);
         let answer = store.commit(unit).await.unwrap();
         lease.sequence += u64::from(answer == Committed::Done);
         answers.push(answer);
+        for key in draws.iter().filter_map(|draw| aborted(lease.shard, *draw)) {
+            aborts.push(store.abort_deployment(key, "aborted".into()).await.unwrap());
+        }
     }
-    answers
+    (answers, aborts)
 }
 
 /// Applies units as [`run`] does, but hands all of them over before any answer is awaited.

@@ -63,7 +63,7 @@ async fn everything_arrives_and_comes_back() {
     let to = Location::Postgres(options.clone());
     let mut steps: Vec<Progress> = Vec::new();
     let rows = copy(&directory(from.path()), &to, &mut |step| steps.push(step)).await.unwrap();
-    assert_eq!(rows.len(), 22);
+    assert_eq!(rows.len(), 23);
     assert!(rows.iter().all(|(_, number)| *number > 0), "{rows:?}");
     assert!(steps.iter().filter(|step| step.table == "settings").count() > 2);
     let last = steps.last().unwrap();

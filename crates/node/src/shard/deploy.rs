@@ -138,6 +138,8 @@ impl Shard {
             version: active.package.manifest().version.to_string().into(),
             digest: active.digest.clone(),
             active: active_now,
+            disabled: false,
+            note: "".into(),
             at_ms: active.at_ms,
         };
         if let Some(earlier) = catalog.packages.get(&name)

@@ -61,7 +61,7 @@ impl Shard {
                 self.landed = sequence;
                 Ok(())
             }
-            Committed::Conflict { .. } | Committed::NotOwner { .. } => {
+            Committed::Conflict { .. } | Committed::NotOwner { .. } | Committed::Decided { .. } => {
                 Err(Error::Storage { detail: "the shard was taken over in this moment".to_owned() })
             }
         }

@@ -51,6 +51,9 @@ impl Shard {
             Ok(Committed::NotOwner { epoch }) => Some(Error::Storage {
                 detail: format!("another server took the shard over in epoch {epoch}"),
             }),
+            Ok(Committed::Decided { deployment }) => Some(Error::Storage {
+                detail: format!("unit {sequence} commits {deployment}, which is not open"),
+            }),
             Err(error) => Some(Error::from(error)),
         };
         if let Some(error) = failed {

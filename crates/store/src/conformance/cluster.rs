@@ -239,6 +239,8 @@ pub async fn revisions_grow_with_what_they_count(store: &dyn Store) {
         version: "1.0.0".into(),
         digest: "bb".into(),
         active: true,
+        disabled: false,
+        note: "".into(),
         at_ms: 0,
     };
     let token =

@@ -8,21 +8,21 @@ use std::fmt::Debug;
 
 use bytes::Bytes;
 use engine::ids::{
-    Address, Block, DefinitionKey, DocumentKey, EntryKey, IncidentKey, InstanceKey, JobKey,
-    RequestKey, ShardId, StepKey,
+    Address, Block, DefinitionKey, DeploymentKey, DocumentKey, EntryKey, IncidentKey, InstanceKey,
+    JobKey, RequestKey, ShardId, StepKey,
 };
 use feel::Str;
 
 use super::Owner;
 use crate::{
-    AggregateChange, DefinitionRow, DocumentRow, EntryFilter, EntryRow, EntryState, IncidentRow,
-    InstanceChange, InstanceFilter, InstanceState, JobChange, Letter, LetterKey, LockRow, NewAudit,
-    PackageRow, RequestFilter, RequestRow, RequestState, Role, Seen, Store, TimerChange, TokenRow,
-    Unit,
+    AggregateChange, DefinitionRow, DeploymentChange, DeploymentFilter, DeploymentState,
+    DocumentRow, EntryFilter, EntryRow, EntryState, IncidentRow, InstanceChange, InstanceFilter,
+    InstanceState, JobChange, Letter, LetterKey, LockRow, NewAudit, PackageRow, RequestFilter,
+    RequestRow, RequestState, Role, Seen, Store, TimerChange, TokenRow, Unit,
 };
 
 /// Kinds of change that [`add`] knows.
-pub const KINDS: u8 = 22;
+pub const KINDS: u8 = 23;
 /// Shards that [`picture`] looks at: from 1.
 pub const SHARDS: u16 = 2;
 /// Keys of each kind, from 0.
@@ -59,6 +59,8 @@ pub fn add(unit: &mut Unit, draw: Draw) {
             key: InstanceKey(key),
             state: if b.is_multiple_of(2) {
                 InstanceState::Completed
+            } else if b % 3 == 0 {
+                InstanceState::Failed
             } else {
                 InstanceState::Cancelled
             },
@@ -77,6 +79,7 @@ pub fn add(unit: &mut Unit, draw: Draw) {
             (b % 3 > 0).then(|| incident(InstanceKey(in_shard(shard, a % KEYS)), b)),
         )),
         9 => unit.forget.push(InstanceKey(key)),
+        22 => add_deployment(unit, shard, [number, a, b]),
         kind @ 17.. => add_exchange(unit, shard, [kind, number, a, b]),
         kind => add_global(unit, shard, [kind, number, a, b]),
     }
@@ -135,11 +138,16 @@ fn add_global(unit: &mut Unit, shard: ShardId, [kind, number, a, b]: Draw) {
             enabled: b.is_multiple_of(2),
             at_ms,
         }),
+        15 if b % 4 == 3 => {
+            unit.packages_forgotten.push((name("package", number), name("version", a % 2)));
+        }
         15 => unit.packages.push(PackageRow {
             name: name("package", number),
             version: name("version", a % 2),
             digest: name("digest", b),
             active: b.is_multiple_of(2),
+            disabled: a.is_multiple_of(2),
+            note: name("note", b),
             at_ms,
         }),
         _ if b.is_multiple_of(2) => {
@@ -147,6 +155,24 @@ fn add_global(unit: &mut Unit, shard: ShardId, [kind, number, a, b]: Draw) {
         }
         _ => unit.settings.push((name("setting", number), is_put.then(|| name("value", a)))),
     }
+}
+
+/// Commits are rare: what follows one that is refused is refused, too.
+fn add_deployment(unit: &mut Unit, shard: ShardId, [number, a, b]: [u8; 3]) {
+    let (key, detail) = (DeploymentKey(in_shard(shard, number)), Bytes::from(vec![a; 5]));
+    unit.deployments.push(match b % 8 {
+        0 => DeploymentChange::Commit { key, detail },
+        2 | 6 => DeploymentChange::Detail { key, detail },
+        3 | 7 => DeploymentChange::Forget { key },
+        _ => DeploymentChange::Open { key, detail, at_ms: i64::from(a % 8) },
+    });
+}
+
+/// Which deployment somebody aborts behind a unit with this change, if one.
+#[must_use]
+pub fn aborted(shard: ShardId, [kind, number, _, b]: Draw) -> Option<DeploymentKey> {
+    let is_aborted = kind % KINDS == 22 && b > 200;
+    is_aborted.then(|| DeploymentKey(in_shard(shard, number % KEYS)))
 }
 
 /// Letters, requests, locks, tokens and slots.
@@ -230,6 +256,7 @@ pub async fn picture(store: &dyn Store) -> Vec<String> {
     line(&mut lines, "tokens", store.tokens().await.unwrap());
     line(&mut lines, "slots", store.slots().await.unwrap());
     picture_requests(&mut lines, store).await;
+    picture_deployments(&mut lines, store).await;
     for number in 0..KEYS {
         line(&mut lines, "blob", store.blob(&name("digest", number)).await.unwrap());
     }
@@ -313,6 +340,20 @@ async fn picture_requests(lines: &mut Vec<String>, store: &dyn Store) {
         };
         line(lines, "requests", store.requests(&filter).await.unwrap());
     }
+}
+
+async fn picture_deployments(lines: &mut Vec<String>, store: &dyn Store) {
+    for number in 0..KEYS {
+        let key = DeploymentKey(in_shard(ShardId(2), number));
+        let before = Some(key);
+        line(lines, "deployment", store.deployment(key).await.unwrap());
+        for state in [None, Some(DeploymentState::Open), Some(DeploymentState::Aborted)] {
+            let filter = DeploymentFilter { state, before, limit: 3 };
+            line(lines, "deployments", store.deployments(&filter).await.unwrap());
+        }
+    }
+    let all = DeploymentFilter { limit: 100, ..DeploymentFilter::default() };
+    line(lines, "all deployments", store.deployments(&all).await.unwrap());
 }
 
 async fn picture_instances(lines: &mut Vec<String>, store: &dyn Store) {

@@ -24,7 +24,15 @@ fn definition(key: u64, enabled: bool) -> DefinitionRow {
 }
 
 fn package(name: &str, version: &str, active: bool) -> PackageRow {
-    PackageRow { name: name.into(), version: version.into(), digest: "bb".into(), active, at_ms: 6 }
+    PackageRow {
+        name: name.into(),
+        version: version.into(),
+        digest: "bb".into(),
+        active,
+        disabled: false,
+        note: "".into(),
+        at_ms: 6,
+    }
 }
 
 /// By key, and by name and version.
@@ -47,6 +55,40 @@ pub async fn definitions_and_packages_are_replaced(store: &dyn Store) {
     let expected =
         [package("a", "1.0.0", true), package("b", "1.0.0", false), package("b", "1.1.0", true)];
     assert_eq!(store.packages().await.unwrap(), expected);
+}
+
+/// What an operator and a loader say about a version stays with it; forgetting comes last.
+pub async fn versions_are_disabled_noted_and_forgotten(store: &dyn Store) {
+    let mut owner = Owner::of(store, 1).await;
+    let noted = PackageRow {
+        disabled: true,
+        note: "no component `tax`\0".into(),
+        ..package("b", "1.1.0", true)
+    };
+    owner
+        .commit(|unit| {
+            unit.packages = vec![package("b", "1.0.0", false), noted.clone()];
+            unit.packages.push(package("a", "1.0.0", true));
+        })
+        .await;
+    assert_eq!(store.packages().await.unwrap()[2], noted);
+    let before = store.pulse().await.unwrap().catalog;
+    owner
+        .commit(|unit| {
+            let forgotten = [("b", "1.0.0"), ("b", "2.0.0"), ("c", "1.0.0"), ("", "")];
+            unit.packages_forgotten =
+                forgotten.map(|(name, version)| (name.into(), version.into())).into();
+        })
+        .await;
+    assert!(store.pulse().await.unwrap().catalog > before);
+    assert_eq!(store.packages().await.unwrap(), [package("a", "1.0.0", true), noted.clone()]);
+    owner
+        .commit(|unit| {
+            unit.packages = vec![package("a", "1.0.0", false), package("a", "2.0.0", true)];
+            unit.packages_forgotten = vec![("a".into(), "1.0.0".into())];
+        })
+        .await;
+    assert_eq!(store.packages().await.unwrap(), [package("a", "2.0.0", true), noted]);
 }
 
 /// Also a large one.

@@ -63,6 +63,10 @@ impl State {
         for row in unit.packages {
             self.packages.insert((Str::clone(&row.name), Str::clone(&row.version)), row);
         }
+        for version in unit.packages_forgotten {
+            self.packages.remove(&version);
+        }
+        self.apply_deployments(unit.deployments);
         self.blobs.extend(unit.blobs);
         for (name, value) in unit.settings {
             put(&mut self.settings, name, value);
@@ -77,8 +81,7 @@ impl State {
 
     /// Revisions, and what more than one shard looks at.
     fn apply_exchange(&mut self, shard: ShardId, unit: &mut Unit) {
-        self.cluster.catalog +=
-            u64::from(!unit.definitions.is_empty() || !unit.packages.is_empty());
+        self.cluster.catalog += u64::from(unit.changes_catalog());
         self.cluster.settings += u64::from(!unit.settings.is_empty() || !unit.tokens.is_empty());
         for letter in std::mem::take(&mut unit.sent) {
             self.inbox.insert((letter.to, letter.key), letter.content);

@@ -25,6 +25,7 @@ pub(super) struct ClusterState {
     pub(super) catalog: u64,
     pub(super) settings: u64,
     pub(super) slots_revision: u64,
+    pub(super) deployments: u64,
     bond: Option<Bond>,
 }
 
@@ -71,6 +72,7 @@ impl ClusterState {
             catalog: self.catalog,
             settings: self.settings,
             slots: self.slots_revision,
+            deployments: self.deployments,
         }
     }
 

@@ -6,6 +6,7 @@
 //! circle. Only what forgets must come behind all that puts, which [`closes`] takes care of.
 //! Read first: [`writes`].   Tests: `conformance`, `tests/postgres.rs`
 
+mod deployments;
 mod exchange;
 mod instances;
 
@@ -39,12 +40,14 @@ macro_rules! columns {
 }
 use columns;
 
+pub(super) use self::deployments::commits;
+
 /// A unit with its shard.
 pub(super) type Of<'u> = (ShardId, &'u Unit);
 
 /// Whether no further unit of the shard may be in the same group.
 pub(super) fn closes(unit: &Unit) -> bool {
-    !unit.forget.is_empty() || unit.seen_before_ms.is_some()
+    !unit.forget.is_empty() || unit.seen_before_ms.is_some() || !unit.deployments.is_empty()
 }
 
 /// How many rows a unit writes, roughly.
@@ -67,6 +70,7 @@ pub(super) fn rows(unit: &Unit) -> usize {
 pub(super) fn writes<'u>(group: &[Of<'u>], mark: i64, channel: &'u str) -> Vec<Write<'u>> {
     let mut batch = Batch { writes: Vec::with_capacity(12) };
     batch.fence(group, mark);
+    batch.deployments(group);
     batch.aggregates(group);
     batch.instances(group);
     batch.work(group);

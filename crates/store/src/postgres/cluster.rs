@@ -40,7 +40,7 @@ impl Postgres {
     }
 
     /// The answers of a statement that locks rows of shards.
-    async fn demand<T>(
+    pub(super) async fn demand<T>(
         &self,
         act: &'static str,
         sql: &'static str,
@@ -72,6 +72,7 @@ impl Postgres {
             catalog: revision("catalog"),
             settings: revision("settings"),
             slots: revision("slots"),
+            deployments: revision("deployments"),
         })
     }
 

@@ -12,6 +12,8 @@ use crate::port::Error;
 
 /// Our own state: the fence of a unit did not let it pass.
 const FENCED: &str = "PM001";
+/// Our own state: a deployment that a unit commits is not open. The detail has its key.
+const DECIDED: &str = "PM002";
 
 /// What to do about an error.
 #[derive(Debug)]
@@ -22,6 +24,8 @@ pub(super) enum Trouble {
     Again(String),
     /// Nothing happened: the epoch or the sequence is another one.
     Fenced,
+    /// Nothing happened: the deployment with this key is not open.
+    Decided(u64),
     /// Nothing happened, and it would not do so next time.
     Refused(tokio_postgres::Error),
 }
@@ -42,6 +46,12 @@ impl Trouble {
         }
         if code.code() == FENCED {
             return Self::Fenced;
+        }
+        let deployment = || cause.detail()?.parse::<i64>().ok();
+        if code.code() == DECIDED
+            && let Some(key) = deployment()
+        {
+            return Self::Decided(key.cast_unsigned());
         }
         if *code == SqlState::T_R_DEADLOCK_DETECTED || *code == SqlState::T_R_SERIALIZATION_FAILURE
         {

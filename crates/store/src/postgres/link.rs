@@ -119,6 +119,7 @@ impl Link {
                     Trouble::Lost(cause) => self.discard(&session, cause).await,
                     Trouble::Again(_) if tries > 0 => tries -= 1,
                     Trouble::Again(cause) => return Err(failed(act, self.place(), cause)),
+                    Trouble::Decided(_) => return Err(failed(act, self.place(), "it is decided")),
                     Trouble::Fenced => return Err(failed(act, self.place(), "it is fenced")),
                     Trouble::Refused(error) => return Err(translate(act, self.place(), &error)),
                 }

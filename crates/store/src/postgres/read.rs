@@ -44,7 +44,7 @@ const TIMERS: &str = include_str!("../sql/timers.postgres.sql");
 const READ: &str = "read";
 
 /// All rows of a query.
-fn many<'a, T: Send + 'a>(
+pub(super) fn many<'a, T: Send + 'a>(
     link: &'a Link,
     sql: &'static str,
     values: Vec<Value<'a>>,
@@ -57,7 +57,7 @@ fn many<'a, T: Send + 'a>(
 }
 
 /// The first row of a query.
-fn one<'a, T: Send + 'a>(
+pub(super) fn one<'a, T: Send + 'a>(
     link: &'a Link,
     sql: &'static str,
     values: Vec<Value<'a>>,
@@ -314,7 +314,9 @@ impl Store for Postgres {
                 version: row.text(1)?,
                 digest: row.text(2)?,
                 active: row.get(3)?,
-                at_ms: row.get(4)?,
+                disabled: row.get(4)?,
+                note: row.text(5)?,
+                at_ms: row.get(6)?,
             })
         })
     }

@@ -87,6 +87,7 @@ impl<'r> Columns<'r> {
             1 => InstanceState::Active,
             2 => InstanceState::Completed,
             3 => InstanceState::Cancelled,
+            4 => InstanceState::Failed,
             other => return Err(format!("unknown state {other} of an instance").into()),
         };
         Ok(InstanceRow {

@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use engine::ids::ShardId;
+use engine::ids::{DeploymentKey, ShardId};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
@@ -60,6 +60,8 @@ enum Outcome {
     Done,
     /// Some unit of it has the wrong epoch or sequence.
     Fenced,
+    /// Some unit of it commits this deployment, which is not open.
+    Decided(DeploymentKey),
     /// It would fail again.
     Refused(tokio_postgres::Error),
     /// Others were in the way, time and again.
@@ -147,6 +149,10 @@ impl Writer {
                 Outcome::Fenced => {
                     waiting.extend(self.sort_out(group).await.map(|rest| (rest, Vec::new())));
                 }
+                // What is decided stays so: as above.
+                Outcome::Decided(deployment) => {
+                    waiting.push_back((self.refuse_decided(group, deployment), Vec::new()));
+                }
                 Outcome::Refused(_) | Outcome::Hindered(_) if group.len() > 1 => {
                     for pending in group.into_iter().rev() {
                         waiting.push_front((vec![pending], open.clone()));
@@ -196,8 +202,10 @@ impl Writer {
                     Ok(false) => return Outcome::Fenced,
                     Err(Trouble::Lost(cause)) => self.link.discard(&session, cause).await,
                     Err(Trouble::Refused(error)) => return Outcome::Refused(error),
-                    Err(Trouble::Again(_) | Trouble::Fenced) => {}
+                    Err(Trouble::Again(_) | Trouble::Fenced | Trouble::Decided(_)) => {}
                 },
+                // DEP-1: the fence let it pass, so no earlier try took effect, nor will one.
+                Trouble::Decided(key) => return Outcome::Decided(DeploymentKey(key)),
                 Trouble::Fenced => return Outcome::Fenced,
                 Trouble::Again(_) if tries > 0 => tries -= 1,
                 Trouble::Again(cause) => return Outcome::Hindered(cause),
@@ -260,6 +268,18 @@ impl Writer {
             }
         }
         Some(rest)
+    }
+
+    /// Answers the unit that commits a deployment that is not open; the others, which are to be
+    /// tried again.
+    fn refuse_decided(&self, mut group: Vec<Pending>, deployment: DeploymentKey) -> Vec<Pending> {
+        let is_refused = |pending: &Pending| batch::commits(&pending.unit, deployment);
+        match group.iter().position(is_refused) {
+            Some(at) => answer(group.remove(at), Ok(Committed::Decided { deployment })),
+            // It says what nobody asked.
+            None => self.refuse(std::mem::take(&mut group), || self.fenced()),
+        }
+        group
     }
 
     /// The time of the one who waited longest is over: what became of the group is not known.

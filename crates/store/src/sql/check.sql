@@ -10,7 +10,7 @@ SELECT count(*), CAST(min(slot) AS TEXT) FROM slots
 WHERE NOT EXISTS (SELECT 1 FROM shards WHERE shards.shard = slots.shard);
 
 -- name: instances_state
-SELECT count(*), CAST(min(instance) AS TEXT) FROM instances WHERE state NOT IN (1, 2, 3);
+SELECT count(*), CAST(min(instance) AS TEXT) FROM instances WHERE state NOT IN (1, 2, 3, 4);
 
 -- name: instances_without_snapshot
 SELECT count(*), CAST(min(instance) AS TEXT) FROM instances
@@ -67,6 +67,9 @@ WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE blobs.digest = definitions.digest);
 -- name: packages_without_archive
 SELECT count(*), min(name) FROM packages
 WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE blobs.digest = packages.digest);
+
+-- name: deployments_state
+SELECT count(*), CAST(min(deployment) AS TEXT) FROM deployments WHERE state NOT IN (1, 2, 3);
 
 -- name: inbox_of_shards
 SELECT count(*), CAST(min(shard) AS TEXT) FROM inbox

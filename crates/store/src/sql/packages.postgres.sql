@@ -17,15 +17,21 @@ SELECT definition, process, version, package, package_version, resource, digest,
 FROM definitions ORDER BY definition;
 
 -- name: put_packages
--- takes: text[], text[], text[], bool[], bigint[]
-INSERT INTO packages (name, version, digest, active, at_ms)
-SELECT * FROM unnest($1, $2, $3, $4, $5)
+-- takes: text[], text[], text[], bool[], bool[], text[], bigint[]
+INSERT INTO packages (name, version, digest, active, disabled, note, at_ms)
+SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (name, version) DO UPDATE SET
-    digest = excluded.digest, active = excluded.active, at_ms = excluded.at_ms;
+    digest = excluded.digest, active = excluded.active, disabled = excluded.disabled,
+    note = excluded.note, at_ms = excluded.at_ms;
+
+-- name: delete_packages
+-- takes: text[], text[]
+DELETE FROM packages USING unnest($1, $2) AS gone (name, version)
+WHERE packages.name = gone.name AND packages.version = gone.version;
 
 -- name: packages
 -- takes:
-SELECT name, version, digest, active, at_ms FROM packages ORDER BY name, version;
+SELECT name, version, digest, active, disabled, note, at_ms FROM packages ORDER BY name, version;
 
 -- name: put_blobs
 -- takes: text[], bytea[]

@@ -10,10 +10,14 @@ SELECT definition, process, version, package, package_version, resource, digest,
 FROM definitions ORDER BY definition;
 
 -- name: put_package
-INSERT OR REPLACE INTO packages (name, version, digest, active, at_ms) VALUES (?1, ?2, ?3, ?4, ?5);
+INSERT OR REPLACE INTO packages (name, version, digest, active, disabled, note, at_ms)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7);
+
+-- name: delete_package
+DELETE FROM packages WHERE name = ?1 AND version = ?2;
 
 -- name: packages
-SELECT name, version, digest, active, at_ms FROM packages ORDER BY name, version;
+SELECT name, version, digest, active, disabled, note, at_ms FROM packages ORDER BY name, version;
 
 -- name: put_blob
 INSERT OR REPLACE INTO blobs (digest, content) VALUES (?1, ?2);

@@ -7,6 +7,7 @@
 //! Read first: [`Commit::apply`].   Tests: `conformance`
 
 mod cluster;
+mod deployments;
 mod documents;
 mod exchange;
 mod instances;
@@ -18,6 +19,7 @@ use engine::ids::{Address, ShardId};
 use rusqlite::{Connection, OptionalExtension as _};
 
 use self::cluster::Cluster;
+use self::deployments::Deployments;
 use self::documents::Documents;
 use self::exchange::Exchange;
 use self::instances::Instances;
@@ -37,6 +39,7 @@ pub(super) struct Commit<'c> {
     timers: Timers<'c>,
     documents: Documents<'c>,
     exchange: Exchange<'c>,
+    deployments: Deployments<'c>,
     cluster: Cluster<'c>,
 }
 
@@ -68,6 +71,7 @@ impl<'c> Commit<'c> {
             timers: Timers::prepare(connection)?,
             documents: Documents::prepare(connection)?,
             exchange: Exchange::prepare(connection)?,
+            deployments: Deployments::prepare(connection)?,
             cluster: Cluster::prepare(connection)?,
         })
     }
@@ -88,6 +92,9 @@ impl<'c> Commit<'c> {
         }
         if fence.sequence.checked_add(1) != Some(unit.sequence) {
             return Ok(Committed::Conflict { stored: fence.sequence });
+        }
+        if let Some(deployment) = self.deployments.refused(&unit.deployments)? {
+            return Ok(Committed::Decided { deployment });
         }
         // SQC-1: nothing was written up to here, and nothing is refused from here on.
         self.shards.advance.execute((
@@ -146,6 +153,9 @@ impl<'c> Commit<'c> {
         }
         self.documents.write(shard, unit)?;
         self.exchange.write(shard, unit)?;
+        for change in &unit.deployments {
+            self.deployments.write(change)?;
+        }
         self.cluster.raise_revisions(unit)?;
         for key in &unit.forget {
             if self.instances.forget(*key)? {

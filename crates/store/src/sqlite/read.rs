@@ -261,7 +261,9 @@ pub(super) fn packages(on: &Connection) -> Answer<Vec<PackageRow>> {
             version: text(row, 1)?,
             digest: text(row, 2)?,
             active: row.get(3)?,
-            at_ms: row.get(4)?,
+            disabled: row.get(4)?,
+            note: text(row, 5)?,
+            at_ms: row.get(6)?,
         })
     })
 }
@@ -487,7 +489,7 @@ fn text_if_any(row: &Row<'_>, column: usize) -> Answer<Option<Str>> {
     Ok(row.get_ref(column)?.as_str_or_null()?.map(Str::from))
 }
 
-fn bytes(row: &Row<'_>, column: usize) -> Answer<Bytes> {
+pub(super) fn bytes(row: &Row<'_>, column: usize) -> Answer<Bytes> {
     Ok(Bytes::copy_from_slice(row.get_ref(column)?.as_blob()?))
 }
 

@@ -5,14 +5,15 @@
 
 use bytes::Bytes;
 use engine::ids::{
-    Address, Block, DefinitionKey, DocumentKey, EntryKey, IncidentKey, InstanceKey, JobKey,
-    RequestKey, ShardId,
+    Address, Block, DefinitionKey, DeploymentKey, DocumentKey, EntryKey, IncidentKey, InstanceKey,
+    JobKey, RequestKey, ShardId,
 };
 use feel::Str;
 use tokio::sync::watch;
 
 use super::Stored;
 use crate::cluster::{Acquired, Beat, Bond, Cluster, NewMember, Pulse, ServerKey};
+use crate::deployments::{DeploymentFilter, DeploymentRow, DeploymentState, Deployments};
 use crate::port::{
     AuditRow, Committed, EntryFilter, Health, InstanceFilter, InstanceRow, LeasedJob, ReadyJob,
     RequestFilter, Store, Task, TimerRow,
@@ -53,6 +54,14 @@ impl Cluster for Stored {
         release(shard: ShardId, server: ServerKey, epoch: u64) -> ();
         slots() -> Vec<ShardId>;
         bond(said: Option<Bond>) -> Option<Bond>;
+    }
+}
+
+impl Deployments for Stored {
+    pass! {
+        abort_deployment(key: DeploymentKey, detail: Bytes) -> Option<DeploymentState>;
+        deployments(filter: &'a DeploymentFilter) -> Vec<(DeploymentKey, DeploymentRow)>;
+        deployment(key: DeploymentKey) -> Option<DeploymentRow>;
     }
 }
 

@@ -1,6 +1,7 @@
 //! Which values of a unit may be large.
 //!
-//! Boundary: every field with bytes, and no other.
+//! Boundary: every field with bytes but the details of deployments, which are also written by who
+//! holds no shard, and no other.
 //! Read first: [`values`].
 
 use bytes::Bytes;

@@ -47,6 +47,7 @@ const QUESTIONS: &[(For, &str, &str, &str)] = questions! {
     Both "entries" "entries_state" "the state is unknown",
     Both "definitions" "definitions_without_resource" "its resource is not among the blobs",
     Both "packages" "packages_without_archive" "its archive is not among the blobs",
+    Both "deployments" "deployments_state" "the state is unknown",
     Both "inbox" "inbox_of_shards" "it is for a shard that is not there",
     Both "requests" "requests_state" "the state is unknown, or does not fit to shard and instance",
     Both "tokens" "tokens_role" "the role is unknown",

@@ -169,7 +169,20 @@ pub(super) const TABLES: &[Table] = &[
     table!(
         "packages",
         2,
-        [("name", Text), ("version", Text), ("digest", Text), ("active", Bool), ("at_ms", Bigint),]
+        [
+            ("name", Text),
+            ("version", Text),
+            ("digest", Text),
+            ("active", Bool),
+            ("disabled", Bool),
+            ("note", Text),
+            ("at_ms", Bigint),
+        ]
+    ),
+    table!(
+        "deployments",
+        1,
+        [("deployment", Bigint), ("state", Smallint), ("detail", Bytes), ("at_ms", Bigint)]
     ),
     Table {
         // Archives of packages: each is large.

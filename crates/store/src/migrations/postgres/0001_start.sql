@@ -15,7 +15,8 @@ CREATE TABLE revisions (
     name TEXT COLLATE "C" PRIMARY KEY,
     revision BIGINT NOT NULL
 );
-INSERT INTO revisions (name, revision) VALUES ('catalog', 0), ('settings', 0), ('slots', 0);
+INSERT INTO revisions (name, revision)
+VALUES ('catalog', 0), ('deployments', 0), ('settings', 0), ('slots', 0);
 
 -- One number for each process that opened the store: what it tries carries it, so that it can ask
 -- afterwards whether a try took effect whose answer was lost.
@@ -84,7 +85,7 @@ CREATE TABLE blocks (
 );
 CREATE INDEX blocks_instance ON blocks (instance);
 
--- state: 1 active, 2 completed, 3 cancelled. How many are active is counted when somebody asks.
+-- state: 1 active, 2 completed, 3 cancelled, 4 failed. How many are active is counted when somebody asks.
 CREATE TABLE instances (
     instance BIGINT PRIMARY KEY,
     definition BIGINT NOT NULL,
@@ -196,9 +197,19 @@ CREATE TABLE packages (
     version TEXT COLLATE "C" NOT NULL,
     digest TEXT NOT NULL,
     active BOOLEAN NOT NULL,
+    disabled BOOLEAN NOT NULL,
+    note TEXT NOT NULL,
     at_ms BIGINT NOT NULL,
     PRIMARY KEY (name, version)
 );
+
+-- state: 1 open, 2 committed, 3 aborted.
+CREATE TABLE deployments (
+    deployment BIGINT PRIMARY KEY,
+    state SMALLINT NOT NULL,
+    detail BYTEA NOT NULL,
+    at_ms BIGINT NOT NULL
+) WITH (fillfactor = 60);
 
 CREATE TABLE blobs (
     digest TEXT COLLATE "C" PRIMARY KEY,
@@ -277,6 +288,50 @@ BEGIN
     IF advanced <> cardinality(shards) THEN
         RAISE EXCEPTION 'a shard has another owner or sequence' USING ERRCODE = 'PM001';
     END IF;
+END
+$$;
+
+-- What units do to deployments, in order. kind: 1 open, 2 commit, 3 detail, 4 forget. Fails with
+-- PM002 and the deployment if one is to be committed that is not open. Behind the fence: who does
+-- not hold the shard hears of that first. An abort of the same moment waits, or was waited for.
+CREATE FUNCTION deploy(kinds SMALLINT[], keys BIGINT[], details BYTEA[], times BIGINT[])
+RETURNS VOID LANGUAGE plpgsql AS $$
+BEGIN
+    FOR at IN 1 .. cardinality(kinds) LOOP
+        CASE kinds[at]
+            WHEN 1 THEN
+                INSERT INTO deployments (deployment, state, detail, at_ms)
+                VALUES (keys[at], 1, details[at], times[at]) ON CONFLICT DO NOTHING;
+            WHEN 2 THEN
+                UPDATE deployments SET state = 2, detail = details[at]
+                WHERE deployment = keys[at] AND state = 1;
+                IF NOT FOUND THEN
+                    RAISE EXCEPTION 'a deployment is not open'
+                        USING ERRCODE = 'PM002', DETAIL = keys[at]::text;
+                END IF;
+            WHEN 3 THEN
+                UPDATE deployments SET detail = details[at] WHERE deployment = keys[at];
+            WHEN 4 THEN
+                DELETE FROM deployments WHERE deployment = keys[at] AND state <> 1;
+        END CASE;
+    END LOOP;
+END
+$$;
+
+-- How the deployment stands then; NULL: there is none. Each statement sees what was committed
+-- before it, so also what the first one waited for. Who commits and goes on and on is not waited
+-- for: that is not decided yet. Whatever is told others must not be undone by a crash.
+CREATE FUNCTION abort_deployment(asked BIGINT, last BYTEA) RETURNS SMALLINT
+LANGUAGE plpgsql SET lock_timeout = '200ms' AS $$
+BEGIN
+    PERFORM set_config('synchronous_commit', 'on', TRUE)
+    WHERE current_setting('synchronous_commit') = 'off';
+    UPDATE deployments SET state = 3, detail = last WHERE deployment = asked AND state = 1;
+    IF FOUND THEN
+        UPDATE revisions SET revision = revision + 1 WHERE name = 'deployments';
+        PERFORM pg_notify('pointsman_' || to_hex(hashtext(current_schema())), '');
+    END IF;
+    RETURN (SELECT state FROM deployments WHERE deployment = asked);
 END
 $$;
 

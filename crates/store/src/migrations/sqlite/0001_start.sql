@@ -31,7 +31,7 @@ CREATE TABLE blocks (
 ) STRICT;
 CREATE INDEX blocks_instance ON blocks (instance);
 
--- state: 1 active, 2 completed, 3 cancelled.
+-- state: 1 active, 2 completed, 3 cancelled, 4 failed.
 CREATE TABLE instances (
     instance INTEGER PRIMARY KEY,
     definition INTEGER NOT NULL,
@@ -152,6 +152,8 @@ CREATE TABLE packages (
     version TEXT NOT NULL,
     digest TEXT NOT NULL,
     active INTEGER NOT NULL,
+    disabled INTEGER NOT NULL,
+    note TEXT NOT NULL,
     at_ms INTEGER NOT NULL,
     PRIMARY KEY (name, version)
 ) STRICT, WITHOUT ROWID;

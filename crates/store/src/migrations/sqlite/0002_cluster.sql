@@ -13,7 +13,7 @@ CREATE TABLE revisions (
     revision INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 INSERT INTO revisions (name, revision)
-VALUES ('catalog', 0), ('servers', 0), ('settings', 0), ('slots', 0);
+VALUES ('catalog', 0), ('deployments', 0), ('servers', 0), ('settings', 0), ('slots', 0);
 
 CREATE TABLE slots (
     slot INTEGER PRIMARY KEY,
@@ -59,6 +59,14 @@ CREATE TABLE locks (
     since_ms INTEGER NOT NULL,
     waiting INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- state: 1 open, 2 committed, 3 aborted.
+CREATE TABLE deployments (
+    deployment INTEGER PRIMARY KEY,
+    state INTEGER NOT NULL,
+    detail BLOB NOT NULL,
+    at_ms INTEGER NOT NULL
+) STRICT;
 
 -- role: 1 viewer, 2 operator, 3 developer, 4 admin.
 CREATE TABLE tokens (

@@ -9,6 +9,7 @@ use engine::ids::{InstanceKey, ShardId};
 use super::super::session::{Write, values};
 use super::super::text::encode;
 use super::{Batch, Last, Of, columns, each, last, number};
+use crate::deployments::are_told;
 use crate::statement::named;
 use crate::unit::{
     DefinitionRow, LetterKey, LockRow, PackageRow, RequestRow, RequestState, TokenRow,
@@ -137,13 +138,30 @@ impl<'u> Batch<'u> {
                 row.at_ms,
             )
         });
-        let packages = each(group, |unit| &unit.packages)
-            .map(|(_, row)| ((encode(&row.name), encode(&row.version)), Some(row)));
-        let put = last::<_, &PackageRow>(packages).put;
+        let packages = group.iter().flat_map(|(_, unit)| {
+            let place = |name, version| (encode(name), encode(version));
+            let put = unit.packages.iter();
+            let put = put.map(move |row| (place(&row.name, &row.version), Some(row)));
+            let gone = unit.packages_forgotten.iter();
+            put.chain(gone.map(move |(name, version)| (place(name, version), None)))
+        });
+        let Last { put, gone } = last::<_, &PackageRow>(packages);
         self.add(const { named(PACKAGES, "put_packages") }, &put, |rows| {
             columns!(rows, ((name, version), row) =>
-                name.clone(), version.clone(), encode(&row.digest), row.active, row.at_ms)
+                name.clone(),
+                version.clone(),
+                encode(&row.digest),
+                row.active,
+                row.disabled,
+                encode(&row.note),
+                row.at_ms,
+            )
         });
+        self.add(
+            const { named(PACKAGES, "delete_packages") },
+            &gone,
+            |rows| columns!(rows, (name, version) => name.clone(), version.clone()),
+        );
         let blobs = each(group, |unit| &unit.blobs)
             .map(|(_, (digest, content))| (encode(digest), Some(&**content)));
         self.add(
@@ -170,7 +188,7 @@ impl<'u> Batch<'u> {
     fn tell(&mut self, group: &[Of<'u>], channel: &'u str) {
         let has = |list: fn(&Of<'u>) -> bool| group.iter().any(list);
         let mut grown = Vec::new();
-        if has(|(_, unit)| !unit.definitions.is_empty() || !unit.packages.is_empty()) {
+        if has(|(_, unit)| unit.changes_catalog()) {
             grown.push("catalog");
         }
         if has(|(_, unit)| !unit.settings.is_empty() || !unit.tokens.is_empty()) {
@@ -178,6 +196,9 @@ impl<'u> Batch<'u> {
         }
         if has(|(_, unit)| !unit.slots.is_empty()) {
             grown.push("slots");
+        }
+        if has(|(_, unit)| are_told(&unit.deployments)) {
+            grown.push("deployments");
         }
         let is_asked = each(group, |unit| &unit.requests).any(|(_, (_, row))| {
             row.as_ref().is_some_and(|row| row.state == RequestState::Waiting)

@@ -16,6 +16,7 @@ use super::{Commit, Fence};
 use crate::cluster::{
     Acquired, Beat, Bond, Member, NewMember, Pulse, SLOTS, ServerKey, ShardOwner, Standing,
 };
+use crate::deployments::are_told;
 use crate::port::Lease;
 use crate::statement::named;
 use crate::unit::{RequestRow, Unit};
@@ -46,7 +47,7 @@ impl<'c> Cluster<'c> {
 
     /// Counts what the unit changed and all servers have to hear of.
     pub(super) fn raise_revisions(&mut self, unit: &Unit) -> Answer<()> {
-        if !unit.definitions.is_empty() || !unit.packages.is_empty() {
+        if unit.changes_catalog() {
             self.raise("catalog")?;
         }
         if !unit.settings.is_empty() || !unit.tokens.is_empty() {
@@ -58,10 +59,13 @@ impl<'c> Cluster<'c> {
             }
             self.raise("slots")?;
         }
+        if are_told(&unit.deployments) {
+            self.raise("deployments")?;
+        }
         Ok(())
     }
 
-    fn raise(&mut self, name: &str) -> Answer<u64> {
+    pub(super) fn raise(&mut self, name: &str) -> Answer<u64> {
         self.sql.raise.query_row([name], |row| read::key(row, 0))
     }
 
@@ -90,6 +94,7 @@ impl<'c> Cluster<'c> {
             catalog: self.revision("catalog")?,
             settings: self.revision("settings")?,
             slots: self.revision("slots")?,
+            deployments: self.revision("deployments")?,
         })
     }
 }

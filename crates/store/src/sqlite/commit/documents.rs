@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use super::super::statement::statements;
 use crate::keys;
-use crate::unit::{DefinitionRow, DocumentRow, EntryRow, Unit};
+use crate::unit::{DefinitionRow, DocumentRow, EntryRow, PackageRow, Unit};
 
 /// Writes what does not belong to one instance.
 pub(super) struct Documents<'c> {
@@ -20,7 +20,7 @@ statements!(Queues from "documents" {
     put, delete, put_entry, delete_entry, put_seen, forget_seen, forget_delivered,
 });
 statements!(Packages from "packages" {
-    put_definition, put_package, put_blob, put_setting, delete_setting,
+    put_definition, put_package, delete_package, put_blob, put_setting, delete_setting,
 });
 
 impl<'c> Documents<'c> {
@@ -48,8 +48,10 @@ impl<'c> Documents<'c> {
             self.packages.write_definition(row)?;
         }
         for row in &unit.packages {
-            let values = (&*row.name, &*row.version, &*row.digest, row.active, row.at_ms);
-            self.packages.put_package.execute(values)?;
+            self.packages.write_package(row)?;
+        }
+        for (name, version) in &unit.packages_forgotten {
+            self.packages.delete_package.execute((&**name, &**version))?;
         }
         for (digest, content) in &unit.blobs {
             self.packages.put_blob.execute((&**digest, &**content))?;
@@ -103,6 +105,20 @@ impl Queues<'_> {
 }
 
 impl Packages<'_> {
+    fn write_package(&mut self, row: &PackageRow) -> rusqlite::Result<()> {
+        self.put_package
+            .execute((
+                &*row.name,
+                &*row.version,
+                &*row.digest,
+                row.active,
+                row.disabled,
+                &*row.note,
+                row.at_ms,
+            ))
+            .map(drop)
+    }
+
     fn write_definition(&mut self, row: &DefinitionRow) -> rusqlite::Result<()> {
         self.put_definition
             .execute((
