@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use feel::{Context, Environment, Value};
+use feel::{Context, Environment, Str, Value};
 use tokio::sync::Semaphore;
 
 pub use definition::{
@@ -119,9 +119,13 @@ pub struct Services {
     packages: RwLock<BTreeMap<String, Arc<Loaded>>>,
 }
 
+/// What was callable of some packages at one time.
+#[derive(Debug)]
+pub struct Picture(Vec<(String, Option<Arc<Loaded>>)>);
+
 /// One package's services as they run.
 #[derive(Debug)]
-struct Loaded {
+pub struct Loaded {
     services: BTreeMap<String, Runnable>,
     settings: Value,
     server: Value,
@@ -191,6 +195,25 @@ impl Services {
         };
         let mut packages = self.packages.write().unwrap_or_else(PoisonError::into_inner);
         packages.insert(manifest.name.clone(), Arc::new(loaded));
+    }
+
+    /// What is callable of these packages now, to be put back.
+    #[must_use]
+    pub fn picture(&self, names: &[Str]) -> Picture {
+        let packages = self.packages.read().unwrap_or_else(PoisonError::into_inner);
+        let of = |name: &Str| (name.to_string(), packages.get(&**name).cloned());
+        Picture(names.iter().map(of).collect())
+    }
+
+    /// Makes callable what was callable when the picture was taken.
+    pub fn put_back(&self, picture: &Picture) {
+        let mut packages = self.packages.write().unwrap_or_else(PoisonError::into_inner);
+        for (name, loaded) in &picture.0 {
+            match loaded {
+                Some(loaded) => packages.insert(name.clone(), loaded.clone()),
+                None => packages.remove(name),
+            };
+        }
     }
 
     /// Makes the services of the package `name` unknown; calls that are running go on.

@@ -35,6 +35,11 @@ pub struct Manifest {
     pub triggers: Vec<Trigger>,
     /// What can be invoked by name.
     pub services: Vec<ServiceDefinition>,
+    /// Services that run on each server before the package is offered there, in this order.
+    pub startup: Vec<String>,
+    /// Services that run on each server before the package is replaced, disabled or removed there,
+    /// or the server stops, in this order.
+    pub shutdown: Vec<String>,
     /// Quality of service by process id; a process that is not named has the defaults.
     pub processes: BTreeMap<String, QualityOfService>,
 }
@@ -55,6 +60,9 @@ pub struct Dependency {
 pub struct Settings {
     /// Whether a new version of a process is enabled when it is deployed. Default true.
     pub auto_enable: bool,
+    /// Whether shutdown and start-up services run when a package that this one depends on is
+    /// replaced. Default true.
+    pub reload_with_dependencies: bool,
     /// `[settings.values]`: what the package's services see as `settings.<name>`. A FEEL value
     /// sees `server` and is evaluated once, when the package is activated.
     pub values: Vec<(String, Template)>,

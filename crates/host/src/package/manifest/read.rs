@@ -14,7 +14,7 @@ use super::{
 use crate::diagnostic::{self, Diagnostic};
 use crate::package::MANIFEST;
 use crate::package::table::{Entry, Problems, Section, Subject};
-use crate::service::Template;
+use crate::service::{ServiceDefinition, Template};
 
 pub(super) const NAME: &str = "a name: `a`-`z`, `0`-`9` and `-`, a letter first, at most 64";
 
@@ -43,6 +43,9 @@ fn root<'t>(mut root: Section<'t>, problems: &mut Problems<'t>) -> Option<Manife
     let services = services.map(|table| services::read(&table, problems));
     let processes = table_of(&mut root, "processes", problems);
     let processes = processes.map(|table| processes_of(&table, problems));
+    let services = services.unwrap_or_default();
+    let startup = services_named(root.take("startup"), &services, problems);
+    let shutdown = services_named(root.take("shutdown"), &services, problems);
     let triggers = root.take("triggers").and_then(|entry| entry.list(problems));
     let triggers = triggers_of(&triggers.unwrap_or_default(), problems);
     root.finish(problems);
@@ -53,9 +56,31 @@ fn root<'t>(mut root: Section<'t>, problems: &mut Problems<'t>) -> Option<Manife
         dependencies: dependencies.unwrap_or_default(),
         settings,
         triggers,
-        services: services.unwrap_or_default(),
+        services,
+        startup,
+        shutdown,
         processes: processes.unwrap_or_default(),
     })
+}
+
+/// Names of the package's own services.
+fn services_named<'t>(
+    entry: Option<Entry<'t>>,
+    services: &[ServiceDefinition],
+    problems: &mut Problems<'t>,
+) -> Vec<String> {
+    let entries = entry.and_then(|entry| entry.list(problems)).unwrap_or_default();
+    let mut names: Vec<String> = Vec::new();
+    for entry in entries {
+        let Some(name) = entry.text(problems) else { continue };
+        if !services.iter().any(|known| known.name == name) {
+            let message = format!("the package has no service `{name}`");
+            let hint = "declare it in `[services]`; services of other packages are called by it";
+            entry.report(problems, diagnostic::UNKNOWN_NAME, (message, hint));
+        }
+        names.push(name.to_owned());
+    }
+    names
 }
 
 fn table_of<'t>(
@@ -93,10 +118,14 @@ fn dependencies_of<'t>(table: &Section<'t>, problems: &mut Problems<'t>) -> Vec<
 }
 
 fn settings_of<'t>(table: Option<Section<'t>>, problems: &mut Problems<'t>) -> Settings {
-    let mut settings = Settings { auto_enable: true, values: Vec::new() };
+    let mut settings =
+        Settings { auto_enable: true, reload_with_dependencies: true, values: Vec::new() };
     let Some(mut table) = table else { return settings };
     if let Some(entry) = table.take("auto-enable") {
         settings.auto_enable = entry.boolean(problems).unwrap_or(true);
+    }
+    if let Some(entry) = table.take("reload-with-dependencies") {
+        settings.reload_with_dependencies = entry.boolean(problems).unwrap_or(true);
     }
     if let Some(values) = table_of(&mut table, "values", problems) {
         for (name, entry) in values.entries() {
