@@ -126,6 +126,7 @@ pub struct Picture(Vec<(String, Option<Arc<Loaded>>)>);
 /// One package's services as they run.
 #[derive(Debug)]
 pub struct Loaded {
+    version: Str,
     services: BTreeMap<String, Runnable>,
     settings: Value,
     server: Value,
@@ -188,6 +189,7 @@ impl Services {
             (definition.name.clone(), Runnable { definition, permits })
         });
         let loaded = Loaded {
+            version: manifest.version.to_string().into(),
             services: services.collect(),
             settings: Value::Context(Context::new(settings.collect())),
             server: activation.server,
@@ -220,6 +222,12 @@ impl Services {
     pub fn remove(&self, name: &str) {
         let mut packages = self.packages.write().unwrap_or_else(PoisonError::into_inner);
         packages.remove(name);
+    }
+
+    /// The version of a package whose services are callable.
+    #[must_use]
+    pub fn version(&self, package: &str) -> Option<Str> {
+        self.loaded(package).map(|loaded| loaded.version.clone())
     }
 
     /// Whether the service can be called.

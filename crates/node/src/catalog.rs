@@ -22,7 +22,7 @@ use host::package::{DocumentType, LoggingLevel, QualityOfService, TriggerTarget,
 use crate::audit::Logging;
 
 pub use decisions::Decision;
-pub(crate) use load::load;
+pub(crate) use load::{load, read_package};
 
 /// The prefix of job types that name a service.
 pub const SERVICE_PREFIX: &str = "service:";
@@ -163,6 +163,24 @@ pub struct ActivePackage {
     pub digest: Str,
     /// When it was deployed, milliseconds since 1970 UTC.
     pub at_ms: i64,
+    /// Whether somebody disabled it, or it could not be started: it is not offered.
+    pub is_disabled: bool,
+    /// Why it is not fully loaded; empty: there is nothing to say.
+    pub note: Str,
+}
+
+impl ActivePackage {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.package.manifest().name
+    }
+
+    /// Its version.
+    #[must_use]
+    pub fn version(&self) -> Str {
+        self.package.manifest().version.to_string().into()
+    }
 }
 
 /// What is deployed.
@@ -264,6 +282,17 @@ impl Catalog {
     pub fn put_package(&mut self, package: Arc<ActivePackage>) {
         let name: Str = package.package.manifest().name.as_str().into();
         self.packages.insert(name, package);
+        self.index_packages();
+    }
+
+    /// Takes a package out: its document types and triggers go, its process versions stay for
+    /// instances that run.
+    pub fn remove_package(&mut self, name: &str) {
+        self.packages.remove(name);
+        self.index_packages();
+    }
+
+    fn index_packages(&mut self) {
         self.document_types.clear();
         self.triggers.clear();
         for (name, package) in &self.packages {
@@ -275,6 +304,10 @@ impl Catalog {
             }
             for declared in &package.package.manifest().triggers {
                 let trigger = trigger(name, declared);
+                // A process says by itself what happens while it is disabled.
+                if package.is_disabled && matches!(trigger.target, Target::Service(..)) {
+                    continue;
+                }
                 let document_type = trigger.document_type.clone();
                 self.triggers.entry(document_type).or_default().push(Arc::new(trigger));
             }

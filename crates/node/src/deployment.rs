@@ -31,7 +31,7 @@ pub use plan::{Plan, Planned, Running};
 pub use view::{DeploymentView, InFlight, Outcome, ServerProgress, Stage};
 
 /// How long a deployment waits until nothing is in flight, unless it says otherwise (R2).
-pub const TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Whether calls that run are waited for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -103,6 +103,25 @@ pub(crate) struct Packed {
     #[n(2)]
     #[cbor(with = "text")]
     pub(crate) digest: Str,
+    /// Whether it is not offered.
+    #[n(3)]
+    pub(crate) is_disabled: bool,
+}
+
+impl Change {
+    /// What it does, in a word.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Deploy(_) => "deploy",
+            Self::Reload(_) => "reload",
+            Self::Rollback(..) => "rollback",
+            Self::Recover(_) => "recover",
+            Self::Enable(_) => "enable",
+            Self::Disable(_) => "disable",
+            Self::Remove(_) => "remove",
+        }
+    }
 }
 
 /// What a server has to do in a deployment.

@@ -24,8 +24,15 @@ pub const CODES: &[(&str, &str)] = &[
     ("NODE-020", "no such setting"),
     ("NODE-021", "maintenance mode holds it up"),
     ("NODE-022", "the format does not fit all servers"),
+    ("NODE-023", "a start-up service failed"),
+    ("NODE-024", "the deployment did not happen, the original serves"),
+    ("NODE-025", "the package is being switched"),
+    ("NODE-026", "the service failed"),
     ("PKG-020", "a version of a package never changes"),
     ("PKG-021", "a process id belongs to another package"),
+    ("PKG-022", "the version goes backwards"),
+    ("PKG-023", "a needed package is disabled"),
+    ("PKG-024", "a package is used that is no declared dependency"),
 ];
 
 /// Why a call failed.
@@ -130,6 +137,40 @@ pub enum Error {
         /// Which, and whom.
         detail: String,
     },
+    /// A start-up service failed while a package was activated.
+    #[error("package `{package}` cannot be started: {why}")]
+    Startup {
+        /// The package.
+        package: String,
+        /// Which service, and what happened.
+        why: String,
+    },
+    /// A deployment was cancelled or took too long; the original serves.
+    #[error("{reason}")]
+    NotDeployed {
+        /// How it ended.
+        outcome: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// The package is being switched, and the call was not held, or not for long enough.
+    #[error("package `{package}` is being switched, and {why}")]
+    Switching {
+        /// The package.
+        package: String,
+        /// Why the call does not wait.
+        why: &'static str,
+    },
+    /// A service answered with an error.
+    #[error("{message}")]
+    Service {
+        /// The error code of the service, if it gave one.
+        code: Option<String>,
+        /// What happened.
+        message: String,
+        /// Whether trying again may help.
+        is_transient: bool,
+    },
     /// It took longer than the caller waits.
     #[error("{what} took longer than {ms} ms")]
     Timeout {
@@ -170,6 +211,10 @@ impl Error {
             Self::UnknownSetting { .. } => "NODE-020",
             Self::Maintenance { .. } => "NODE-021",
             Self::Format { .. } => "NODE-022",
+            Self::Startup { .. } => "NODE-023",
+            Self::NotDeployed { .. } => "NODE-024",
+            Self::Switching { .. } => "NODE-025",
+            Self::Service { .. } => "NODE-026",
         }
     }
 
@@ -216,6 +261,14 @@ impl Error {
             Self::Format { .. } => {
                 "run the same program on every server, then raise `cluster.format`".to_owned()
             }
+            Self::Startup { .. } => {
+                "correct the service, then deploy again; the original serves".to_owned()
+            }
+            Self::NotDeployed { .. } => {
+                "nothing has changed; `pointsman deploy --timeout` waits longer".to_owned()
+            }
+            Self::Switching { .. } => "send the request again in a moment".to_owned(),
+            Self::Service { .. } => "the message is the service's own".to_owned(),
             Self::Timeout { .. } => "ask for the state; the work may still go on".to_owned(),
         }
     }
@@ -229,6 +282,8 @@ impl Error {
             | Self::Full { .. }
             | Self::Storage { .. }
             | Self::Maintenance { .. }
+            | Self::Switching { .. }
+            | Self::Service { is_transient: true, .. }
             | Self::Timeout { .. } => Retry::Later,
             Self::NotFound { .. }
             | Self::State { .. }
@@ -238,6 +293,9 @@ impl Error {
             | Self::UnknownType { .. }
             | Self::UnknownSetting { .. }
             | Self::Format { .. }
+            | Self::Startup { .. }
+            | Self::NotDeployed { .. }
+            | Self::Service { is_transient: false, .. }
             | Self::Schema { .. }
             | Self::Refused { .. } => Retry::Never,
         }

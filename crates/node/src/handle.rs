@@ -25,6 +25,7 @@ use crate::cluster::wire::{Answer, Request};
 use crate::cluster::{
     self, Catalogs, Loader, Me, Membership, Post, Routes, Shared, Transport, WAKES_MAX, Wake,
 };
+use crate::deployment::course::Courses;
 use crate::error::Error;
 use crate::hosting::Hosting;
 use crate::input::{Created, Ended, Input, Which};
@@ -34,17 +35,19 @@ use crate::stream::Streams;
 
 mod deployments;
 mod documents;
+mod invoke;
 mod jobs;
 mod locks;
 mod logical;
 mod requests;
-mod route;
+pub(crate) mod route;
 mod servers;
 mod settings;
 mod settled;
 mod tokens;
 
 pub use documents::Publication;
+pub use invoke::{Answered, Invocation};
 use route::shard_of;
 pub use servers::{Here, ServerView, ShardView, Told};
 pub use settings::{Seed, SettingView};
@@ -109,6 +112,10 @@ pub(crate) struct Inner {
     pub(crate) hosting: Hosting,
     /// What brings jobs of other servers, one task for each open stream.
     pub(crate) following: std::sync::Mutex<JoinSet<()>>,
+    /// Deployments that this server leads.
+    pub(crate) courses: Courses,
+    /// One task for each of them, and the one that looks after those of others.
+    pub(crate) leading: std::sync::Mutex<JoinSet<()>>,
 }
 
 impl std::fmt::Debug for Node {
@@ -132,6 +139,7 @@ impl Node {
             clock: options.clock.clone(),
             packages_dir: options.settings.packages_dir.clone(),
             server: options.settings.server.clone(),
+            ready: cluster::Ready::default(),
         });
         let (wakes, waking) = mpsc::channel(WAKES_MAX);
         let (post, carrying) =
@@ -141,6 +149,7 @@ impl Node {
             clock: options.clock.clone(),
             services,
             gates: host::gate::Gates::default(),
+            parts: Arc::default(),
             published: published.clone(),
             routes: routes.clone(),
             post,
@@ -175,9 +184,12 @@ impl Node {
             running: Mutex::new(running),
             hosting: Hosting::new(),
             following: std::sync::Mutex::new(JoinSet::new()),
+            courses: Courses::default(),
+            leading: std::sync::Mutex::new(JoinSet::new()),
         };
         let node = Self { inner: Arc::new(inner) };
         Hosting::begin(&node, &hosts);
+        node.begin_watching();
         node
     }
 
@@ -298,9 +310,13 @@ impl Node {
     /// # Errors
     /// [`Error::NotFound`], [`Error::State`] if no version is enabled or it has no none start.
     pub async fn create(&self, which: Which, variables: Context) -> Result<Created, Error> {
-        let shard = self.any_shard()?;
-        let request = Request::Create { shard, which, variables, wait_ms: None };
-        match self.route(shard, request).await? {
+        let (process, package) = self.package_of(&which);
+        let request = || {
+            let (which, variables) = (which.clone(), variables.clone());
+            let shard = self.any_shard()?;
+            Ok((shard, Request::Create { shard, which, variables, wait_ms: None }))
+        };
+        match self.start(&process, package, request).await? {
             Answer::Created(created) => Ok(created),
             other => Err(unexpected(&other)),
         }
@@ -316,10 +332,14 @@ impl Node {
         variables: Context,
         patience: Duration,
     ) -> Result<Ended, Error> {
-        let shard = self.any_shard()?;
         let wait_ms = Some(u64::try_from(patience.as_millis()).unwrap_or(u64::MAX));
-        let request = Request::Create { shard, which, variables, wait_ms };
-        match self.route(shard, request).await? {
+        let (process, package) = self.package_of(&which);
+        let request = || {
+            let (which, variables) = (which.clone(), variables.clone());
+            let shard = self.any_shard()?;
+            Ok((shard, Request::Create { shard, which, variables, wait_ms }))
+        };
+        match self.start(&process, package, request).await? {
             Answer::Ended(ended) => Ok(ended),
             other => Err(unexpected(&other)),
         }

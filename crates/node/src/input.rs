@@ -4,14 +4,17 @@
 //! results are the loop's own.
 //! Read first: [`Input`].
 
+use bytes::Bytes;
 use engine::Command;
-use engine::ids::{DefinitionKey, DocumentKey, EntryKey, InstanceKey, JobKey, RequestKey};
+use engine::ids::{
+    DefinitionKey, DeploymentKey, DocumentKey, EntryKey, InstanceKey, JobKey, RequestKey,
+};
 use engine::instance::Activation;
 use engine::transition::StepVerdict;
 use engine::value::{maybe_text, text};
 use feel::{Context, Str};
 use minicbor::{Decode, Encode};
-use store::{RequestRow, TokenRow};
+use store::{DeploymentChange, RequestRow, TokenRow};
 use tokio::sync::oneshot;
 
 use crate::cluster::wire::context;
@@ -286,6 +289,17 @@ pub(crate) enum Input {
         prepared: Box<Prepared>,
         /// The versions, and the revision of the catalogue that has them.
         reply: Reply<(Vec<DefinitionKey>, u64)>,
+    },
+    /// Open the row of a deployment.
+    OpenDeployment {
+        detail: Bytes,
+        reply: Reply<DeploymentKey>,
+    },
+    /// Change the row of a deployment, with content that it will need.
+    Deployment {
+        change: DeploymentChange,
+        blobs: Vec<(Str, Bytes)>,
+        reply: Reply<()>,
     },
     Enable {
         process: Str,

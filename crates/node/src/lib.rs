@@ -9,6 +9,7 @@ mod blocking;
 mod catalog;
 mod clock;
 pub mod cluster;
+mod deployment;
 mod error;
 mod handle;
 mod hosting;
@@ -26,9 +27,14 @@ pub use catalog::{
     message_starts,
 };
 pub use clock::{Clock, Dial};
+pub use deployment::{
+    Change, DeploymentView, InFlight, Outcome, Plan, Planned, Running, ServerProgress, Stage,
+    Strategy, Terms,
+};
 pub use error::{CODES, Error, Retry};
 pub use handle::{
-    Here, InstanceQuery, Node, Options, Publication, Seed, ServerView, SettingView, ShardView, Told,
+    Answered, Here, InstanceQuery, Invocation, Node, Options, Publication, Seed, ServerView,
+    SettingView, ShardView, Told,
 };
 pub use input::{Accepted, Created, Ended, Grant, JobFailure, MissedStart, NewMessage, Which};
 pub use logical::LogicalServer;

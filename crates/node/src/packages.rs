@@ -6,6 +6,7 @@
 //! Boundary: pure apart from time spent; the switch itself happens in the shard.
 //! Read first: [`prepare`], then [`check`].
 
+pub(crate) mod change;
 pub(crate) mod decisions;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use bpmn::{Kind, Program, SendSpec};
 use bytes::Bytes;
+use engine::ids::DeploymentKey;
 use feel::{Expression, Str, Value};
 use host::package::{
     Installed, Package, PackageSource, QualityOfService, Resolved, TriggerTarget, digest, resolve,
@@ -37,6 +39,10 @@ pub struct Prepared {
     pub blobs: Vec<(Str, Bytes)>,
     /// What works, but probably not as meant.
     pub warnings: Vec<Diagnostic>,
+    /// Packages that go.
+    pub removed: Vec<Str>,
+    /// The row that decides it, and its detail from then on; none: nothing was blocked.
+    pub deployment: Option<(DeploymentKey, Bytes)>,
 }
 
 /// A package with everything it needs.
@@ -46,6 +52,10 @@ pub struct PreparedPackage {
     pub package: Package,
     /// The digest of its archive.
     pub digest: Str,
+    /// Whether it is not offered.
+    pub is_disabled: bool,
+    /// Why it is not fully loaded; empty: there is nothing to say.
+    pub note: Str,
 }
 
 /// A compiled process.
@@ -182,7 +192,12 @@ fn add(
         }
     }
     prepared.blobs.push((content.clone(), archive));
-    prepared.packages.push(PreparedPackage { package, digest: content });
+    prepared.packages.push(PreparedPackage {
+        package,
+        digest: content,
+        is_disabled: false,
+        note: "".into(),
+    });
 }
 
 fn compile(package: &Package, prepared: &mut Prepared, problems: &mut Vec<Diagnostic>) {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use engine::ids::{Address, ShardId};
+use engine::ids::{Address, DeploymentKey, ShardId};
 use store::blobs::{Blobs, Options};
 use store::conformance::differential::{fill, picture};
 use store::conformance::postgres::Server;
@@ -17,7 +17,10 @@ use store::memory::Memory;
 use store::postgres::{self, Postgres};
 use store::sqlite::{self, Sqlite};
 use store::stored::{Storage, Stored, Unbound, bind};
-use store::{AggregateChange, Bond, Cluster as _, Committed, Error, Store};
+use store::{
+    AggregateChange, Bond, Cluster as _, Committed, DeploymentChange, Deployments as _, Error,
+    Store,
+};
 
 /// A store with a storage, and whatever goes with it.
 struct Fresh {
@@ -135,6 +138,27 @@ async fn what_looks_like_a_reference_is_a_value() {
         owner.commit(|unit| unit.aggregates.push(long(number, &value))).await;
         assert_eq!(load(&bare, number).await.unwrap(), Some(value));
     }
+}
+
+/// Whoever aborts holds no shard, under whose name an object could be.
+#[tokio::test]
+async fn details_of_deployments_stay_in_their_rows() {
+    let fresh = Fresh::memory();
+    let mut owner = Owner::of(&*fresh, 1).await;
+    let key = DeploymentKey(1);
+    let details = [&b"\xff\x01like a reference"[..], b"\xff", b"longer than the threshold"];
+    let row = async |store: &dyn Store| store.deployment(key).await.unwrap().unwrap().detail;
+    for detail in details.map(Bytes::from_static) {
+        let open = DeploymentChange::Open { key, detail: detail.clone(), at_ms: 0 };
+        owner.commit(|unit| unit.deployments.push(open)).await;
+        assert_eq!(row(&*fresh).await, detail);
+        let aborted = Bytes::from([b"\xff", &*detail].concat());
+        fresh.abort_deployment(key, aborted.clone()).await.unwrap();
+        assert_eq!((row(&*fresh).await, row(&*fresh.inner).await), (aborted.clone(), aborted));
+        let forget = DeploymentChange::Forget { key };
+        owner.commit(|unit| unit.deployments.push(forget)).await;
+    }
+    assert_eq!(fresh.objects().len(), 0);
 }
 
 #[tokio::test]

@@ -241,6 +241,7 @@ async fn what_does_not_fit_together_is_found_in_a_directory() {
         .execute_batch(
             "UPDATE counts SET active = 7;
             DELETE FROM slots WHERE slot = 3;
+            INSERT INTO deployments VALUES (1, 4, x'', 0);
             INSERT INTO timers VALUES (1, 5, x'ff', 0);
             INSERT INTO jobs_ready VALUES (1, 'a', 8);
             INSERT INTO jobs_leased VALUES (8, 1, 'a', 0);",
@@ -248,10 +249,10 @@ async fn what_does_not_fit_together_is_found_in_a_directory() {
         .unwrap();
     drop(connection);
     let more = found(&location).await;
-    for table in ["counts", "slots", "timers", "jobs_leased"] {
+    for table in ["counts", "slots", "timers", "jobs_leased", "deployments"] {
         assert!(more.contains(&(table, 1)), "{table}: {more:?}");
     }
-    assert_eq!(more.len(), UNSOUND.len() + 4);
+    assert_eq!(more.len(), UNSOUND.len() + 5);
 }
 
 #[tokio::test]

@@ -20,10 +20,14 @@ use crate::packages::decisions;
 ///
 /// # Errors
 /// Those of the store, and stored resources that do not compile.
-pub(crate) async fn load(store: &dyn Store) -> Result<Catalog, Error> {
+pub(crate) async fn load(
+    store: &dyn Store,
+    known: &Catalog,
+    ready: &std::collections::HashMap<Str, Arc<ActivePackage>>,
+) -> Result<Catalog, Error> {
     let mut revision = store.pulse().await?.catalog;
     loop {
-        let catalog = read(store, revision).await?;
+        let catalog = read(store, revision, (known, ready)).await?;
         let now = store.pulse().await?.catalog;
         if now == revision {
             return Ok(catalog);
@@ -33,10 +37,34 @@ pub(crate) async fn load(store: &dyn Store) -> Result<Catalog, Error> {
     }
 }
 
-async fn read(store: &dyn Store, revision: u64) -> Result<Catalog, Error> {
+async fn read(
+    store: &dyn Store,
+    revision: u64,
+    (known, ready): (&Catalog, &std::collections::HashMap<Str, Arc<ActivePackage>>),
+) -> Result<Catalog, Error> {
     let mut catalog = Catalog { revision, ..Catalog::default() };
     let mut manifests: HashMap<(Str, Str), Manifest> = HashMap::new();
+    let definitions = store.definitions().await?;
     for row in store.packages().await? {
+        let as_it_was = known.packages.get(&row.name).filter(|one| one.digest == row.digest);
+        let at_hand = as_it_was
+            .or_else(|| ready.get(&row.digest))
+            .filter(|one| row.active && one.is_disabled == row.disabled && one.note == row.note);
+        if let Some(at_hand) = at_hand {
+            let manifest = at_hand.package.manifest().clone();
+            manifests.insert((row.name, row.version), manifest);
+            catalog.put_package(at_hand.clone());
+            continue;
+        }
+        // What no version asks for needs no reading.
+        let is_asked_for = definitions.iter().any(|definition| {
+            definition.package == row.name
+                && definition.package_version == row.version
+                && !known.definitions.contains_key(&definition.key)
+        });
+        if !row.active && !is_asked_for {
+            continue;
+        }
         let package = match read_package(store, &row.digest).await {
             // An earlier version that cannot be read leaves its processes the defaults.
             Err(error) if !row.active => {
@@ -50,12 +78,26 @@ async fn read(store: &dyn Store, revision: u64) -> Result<Catalog, Error> {
         if !row.active {
             continue;
         }
-        let active = ActivePackage { package, digest: row.digest, at_ms: row.at_ms };
+        let active = ActivePackage {
+            package,
+            digest: row.digest,
+            at_ms: row.at_ms,
+            is_disabled: row.disabled,
+            note: row.note,
+        };
         catalog.put_package(Arc::new(active));
     }
     let mut models: HashMap<Str, bpmn::Model> = HashMap::new();
     let mut decided: HashMap<Str, dmn::Model> = HashMap::new();
-    for row in store.definitions().await? {
+    for row in definitions {
+        if let Some(before) = known.definitions.get(&row.key) {
+            catalog.add(Definition { enabled: row.enabled, ..(**before).clone() });
+            continue;
+        }
+        if let Some(before) = known.decision(row.key.0) {
+            catalog.add_decision((**before).clone());
+            continue;
+        }
         if row.resource.ends_with(decisions::ENDING) {
             let model = match decided.get(&row.digest) {
                 Some(model) => model.clone(),
@@ -86,7 +128,7 @@ async fn read(store: &dyn Store, revision: u64) -> Result<Catalog, Error> {
     Ok(catalog)
 }
 
-async fn read_package(store: &dyn Store, digest: &str) -> Result<Package, Error> {
+pub(crate) async fn read_package(store: &dyn Store, digest: &str) -> Result<Package, Error> {
     let archive = blob(store, digest).await?;
     PackageSource::read_archive(&archive, &Limits::default())
         .and_then(Package::check)

@@ -5,20 +5,25 @@
 //! Invariants: CTL-1 the published catalogue never goes back to an earlier revision.
 //! Read first: [`Catalogs`].
 
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use feel::Str;
 use host::service::Services;
 use store::Store;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::catalog::{ActivePackage, Catalog};
 use crate::clock::Clock;
+use crate::deployment::Packed;
 use crate::error::Error;
 use crate::published::Published;
 
 /// Wishes that may wait.
 const WISHES_MAX: usize = 64;
+/// Prepared packages that are kept; a set that is larger is prepared again.
+const READY_MAX: usize = 1_000;
 
 /// What the task is asked for.
 enum Wish {
@@ -32,6 +37,13 @@ enum Wish {
 #[derive(Debug, Clone)]
 pub(crate) struct Catalogs {
     wishes: mpsc::Sender<Wish>,
+    loader: Arc<Loader>,
+}
+
+impl std::fmt::Debug for Loader {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Loader").finish_non_exhaustive()
+    }
 }
 
 /// What loading needs.
@@ -44,13 +56,40 @@ pub(crate) struct Loader {
     pub(crate) packages_dir: PathBuf,
     /// What expressions of services see as `server`.
     pub(crate) server: feel::Value,
+    pub(crate) ready: Ready,
+}
+
+/// Packages that are unpacked and checked before they are in the catalogue.
+#[derive(Debug, Default)]
+pub(crate) struct Ready {
+    state: Mutex<ReadyState>,
+}
+
+#[derive(Debug, Default)]
+struct ReadyState {
+    /// By digest.
+    packages: HashMap<Str, Arc<ActivePackage>>,
+    /// Whose services are callable before their catalogue is published: name and digest.
+    offered: HashMap<Str, Str>,
+}
+
+impl Ready {
+    fn lock(&self) -> MutexGuard<'_, ReadyState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Catalogs {
     /// The catalogue and the task that keeps it, to be run by whoever runs the server.
     pub(crate) fn new(loader: Loader) -> (Self, impl Future<Output = ()> + Send) {
         let (wishes, receiver) = mpsc::channel(WISHES_MAX);
-        (Self { wishes }, keep(loader, receiver))
+        let loader = Arc::new(loader);
+        (Self { wishes, loader: loader.clone() }, keep(loader, receiver))
+    }
+
+    /// What prepares packages.
+    pub(crate) fn loader(&self) -> &Loader {
+        &self.loader
     }
 
     /// Waits until the published catalogue has this revision.
@@ -75,7 +114,7 @@ impl Catalogs {
     }
 }
 
-async fn keep(loader: Loader, mut wishes: mpsc::Receiver<Wish>) {
+async fn keep(loader: Arc<Loader>, mut wishes: mpsc::Receiver<Wish>) {
     while let Some(wish) = wishes.recv().await {
         match wish {
             Wish::Adopt(catalog) => loader.publish(catalog).await,
@@ -100,7 +139,9 @@ impl Loader {
         if known >= revision && known > 0 {
             return Ok(());
         }
-        let catalog = crate::catalog::load(&*self.store).await?;
+        let known = self.published.catalog();
+        let ready = self.ready.lock().packages.clone();
+        let catalog = crate::catalog::load(&*self.store, &known, &ready).await?;
         self.publish(Arc::new(catalog)).await;
         Ok(())
     }
@@ -112,39 +153,93 @@ impl Loader {
             return;
         }
         for (name, active) in &catalog.packages {
-            let same = before.packages.get(name).is_some_and(|known| known.digest == active.digest);
-            if !same || before.revision == 0 {
+            let same = before.packages.get(name).is_some_and(|known| {
+                known.digest == active.digest && known.is_disabled == active.is_disabled
+            });
+            let is_offered =
+                self.ready.lock().offered.remove(name).as_ref() == Some(&active.digest);
+            if active.is_disabled {
+                self.services.remove(name);
+            } else if (!same && !is_offered) || before.revision == 0 {
                 self.install(name, active).await;
             }
+            self.ready.lock().packages.remove(&active.digest);
+        }
+        for name in before.packages.keys().filter(|name| !catalog.packages.contains_key(*name)) {
+            self.services.remove(name);
         }
         self.published.publish(catalog);
+    }
+
+    /// Fetches, checks and unpacks a package that may become active; it serves nothing yet.
+    pub(crate) async fn prepare(&self, packed: &Packed) -> Result<Arc<ActivePackage>, Error> {
+        let known = self.ready.lock().packages.get(&packed.digest).cloned();
+        if let Some(known) = known.filter(|known| known.is_disabled == packed.is_disabled) {
+            return Ok(known);
+        }
+        let package = crate::catalog::read_package(&*self.store, &packed.digest).await?;
+        let active = Arc::new(ActivePackage {
+            package,
+            digest: packed.digest.clone(),
+            at_ms: self.clock.now_ms(),
+            is_disabled: packed.is_disabled,
+            note: "".into(),
+        });
+        self.unpack(&active).await.map_err(|detail| Error::State { detail })?;
+        let mut ready = self.ready.lock();
+        if ready.packages.len() >= READY_MAX {
+            ready.packages.clear();
+        }
+        ready.packages.insert(packed.digest.clone(), active.clone());
+        Ok(active)
+    }
+
+    /// Makes the services of a prepared package callable, before its catalogue is published.
+    pub(crate) fn offer(&self, active: &Arc<ActivePackage>) {
+        self.services.install(&active.package.source, self.activation(active));
+        self.ready.lock().offered.insert(active.name().into(), active.digest.clone());
+    }
+
+    /// What was offered was taken back.
+    pub(crate) fn withdraw(&self, name: &str) {
+        self.ready.lock().offered.remove(name);
+    }
+
+    fn directory(&self, active: &ActivePackage) -> PathBuf {
+        self.packages_dir.join(active.digest.replace(':', "-"))
+    }
+
+    fn activation(&self, active: &ActivePackage) -> host::service::Activation {
+        host::service::Activation {
+            directory: Some(self.directory(active)),
+            server: self.server.clone(),
+            settings: std::collections::BTreeMap::new(),
+            now_ms: self.clock.now_ms(),
+        }
+    }
+
+    /// Unpacks a package whose services may need its files.
+    async fn unpack(&self, active: &Arc<ActivePackage>) -> Result<(), String> {
+        if active.package.manifest().services.is_empty() {
+            return Ok(());
+        }
+        let (source, directory) = (active.clone(), self.directory(active));
+        let unpacked = crate::blocking::run(move || {
+            if directory.exists() { Ok(()) } else { source.package.source.unpack(&directory) }
+        });
+        match unpacked.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(format!("package `{}` is not unpacked: {error}", active.name())),
+            Err(error) => Err(format!("unpacking package `{}` broke: {error}", active.name())),
+        }
     }
 
     /// Makes the services of an active package callable. A package that cannot be unpacked
     /// leaves its services uncallable, which jobs say as their cause.
     async fn install(&self, name: &str, active: &Arc<ActivePackage>) {
-        let directory = self.packages_dir.join(active.digest.replace(':', "-"));
-        let activation = host::service::Activation {
-            directory: Some(directory.clone()),
-            server: self.server.clone(),
-            settings: std::collections::BTreeMap::new(),
-            now_ms: self.clock.now_ms(),
-        };
-        let has_commands = !active.package.manifest().services.is_empty();
-        if has_commands {
-            let source = active.clone();
-            let unpacked = crate::blocking::run(move || {
-                if directory.exists() { Ok(()) } else { source.package.source.unpack(&directory) }
-            });
-            let failed = match unpacked.await {
-                Ok(Ok(())) => None,
-                Ok(Err(error)) => Some(error.to_string()),
-                Err(error) => Some(error.to_string()),
-            };
-            if let Some(error) = failed {
-                tracing::error!(package = name, %error, "a package is not unpacked");
-            }
+        if let Err(error) = self.unpack(active).await {
+            tracing::error!(package = name, %error, "its programs cannot be called");
         }
-        self.services.install(&active.package.source, activation);
+        self.services.install(&active.package.source, self.activation(active));
     }
 }

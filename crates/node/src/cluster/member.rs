@@ -148,6 +148,8 @@ async fn join(
     };
     let begun = crate::clock::instant();
     let key = store.join(&member, lease_ms).await?;
+    // What is deployed at this moment is closed here before anything is served.
+    crate::deployment::part::join(around).await?;
     tracing::info!(member = %key, name = me.name, lease_ms, "joined the cluster");
     Ok((key, (begun, lease_ms)))
 }
@@ -192,6 +194,7 @@ fn lease_of(lease_ms: i64) -> Duration {
 
 /// What everybody sees of a life that ended.
 fn forget(around: &Surroundings) {
+    around.routes.lease(None);
     around.routes.update(|table| {
         table.me = None;
         table.local.clear();

@@ -5,12 +5,13 @@
 //! Read first: [`Routes`], then [`Table::place`].
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::ids::{Address, ShardId};
 use store::{Member, ServerKey, slot_of};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::input::Input;
 use crate::watched::{Follower, Watched};
@@ -134,6 +135,8 @@ pub(crate) struct Routes {
     turn: AtomicUsize,
     /// Whether other servers may be on the same store.
     is_shared: bool,
+    /// When this server's lease ends, by its own clock; none: it has none.
+    lease_end: Mutex<Option<Instant>>,
 }
 
 impl Routes {
@@ -143,6 +146,7 @@ impl Routes {
             table: Watched::new(Table::default()),
             turn: AtomicUsize::new(0),
             is_shared: others == Others::Possible,
+            lease_end: Mutex::new(None),
         }
     }
 
@@ -159,6 +163,17 @@ impl Routes {
     /// Puts another table in force.
     pub(crate) fn update(&self, change: impl FnOnce(&mut Table)) {
         self.table.update(change);
+    }
+
+    /// This server's lease ends then; none: it has ended.
+    pub(crate) fn lease(&self, end: Option<Instant>) {
+        *self.lease_end.lock().unwrap_or_else(PoisonError::into_inner) = end;
+    }
+
+    /// Whether this server's lease runs, or nobody else could take its place (MBR-1).
+    pub(crate) fn is_leased(&self) -> bool {
+        let end = *self.lease_end.lock().unwrap_or_else(PoisonError::into_inner);
+        end.is_some_and(|end| !self.is_shared || crate::clock::instant() < end)
     }
 
     /// Whether there is, or may come, another server.

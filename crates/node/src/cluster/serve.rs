@@ -79,8 +79,15 @@ impl Node {
                 self.inner.followers.close((server, stream));
                 Ok(Answer::Done)
             }
-            Request::Deploy { .. } | Request::DeployResources { .. } => {
-                self.deploy_for_peer(request).await
+            Request::DeployResources { .. } => self.deploy_for_peer(request).await,
+            Request::Part { deployment, step } => {
+                self.take_part(deployment, step).await.map(Answer::Part)
+            }
+            Request::Change { change, terms } => self.change_for_peer(change, terms).await,
+            Request::Deployment { deployment, wait_ms, cancel } => {
+                let wait = Duration::from_millis(wait_ms).min(FOLLOW_MAX);
+                let view = self.deployment_here(deployment, wait, cancel).await?;
+                Ok(Answer::Deployment(Box::new(view)))
             }
             Request::Refresh { revision } => {
                 self.inner.catalogs.refresh(revision).await?;
@@ -129,7 +136,6 @@ impl Node {
     /// Deploys here, where the home shard is or was a moment ago.
     pub(crate) async fn deploy_for_peer(&self, request: Request) -> Result<Answer, Error> {
         let (keys, warnings) = match request {
-            Request::Deploy { archives } => self.deploy_here(sources(archives)?).await?,
             Request::DeployResources { resources } => {
                 let files =
                     resources.into_iter().map(|file| (file.name, Bytes::from(file.content)));
@@ -149,7 +155,7 @@ impl Node {
     }
 }
 
-fn sources(archives: Vec<Archive>) -> Result<Vec<PackageSource>, Error> {
+pub(crate) fn sources(archives: Vec<Archive>) -> Result<Vec<PackageSource>, Error> {
     let read = archives.into_iter().map(|archive| {
         PackageSource::read_archive(&archive.content, &Limits::default())
             .map_err(|problems| Error::Refused { problems })

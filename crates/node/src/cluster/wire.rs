@@ -10,7 +10,9 @@ mod error;
 mod tests;
 
 use engine::Command;
-use engine::ids::{DefinitionKey, EntryKey, InstanceKey, JobKey, RequestKey, ShardId, StepKey};
+use engine::ids::{
+    DefinitionKey, DeploymentKey, EntryKey, InstanceKey, JobKey, RequestKey, ShardId, StepKey,
+};
 use engine::instance::Activation;
 use engine::transition::StepVerdict;
 use engine::value::{Variables, maybe_text, text, texts, variables};
@@ -18,6 +20,7 @@ use feel::{Context, Str, Value};
 use minicbor::{Decode, Encode};
 use store::{Role, TokenRow};
 
+use crate::deployment::{DeploymentView, Plan, Step, Told};
 use crate::error::Error;
 use crate::input::{
     Accepted, Created, Ended, Grant, LockAct, MissedStart, Mode, NewDocument, NewMessage, Setting,
@@ -100,12 +103,6 @@ pub(crate) enum Request {
         server: u64,
         #[n(1)]
         stream: u64,
-    },
-    /// Deploy these archives.
-    #[n(7)]
-    Deploy {
-        #[n(0)]
-        archives: Vec<Archive>,
     },
     /// Deploy these files.
     #[n(8)]
@@ -228,6 +225,33 @@ pub(crate) enum Request {
         #[n(3)]
         verdicts: Vec<StepVerdict>,
     },
+    /// One step of a deployment.
+    #[n(41)]
+    Part {
+        #[n(0)]
+        deployment: DeploymentKey,
+        #[n(1)]
+        step: Step,
+    },
+    /// Begin a change of packages, which this server is to lead.
+    #[n(42)]
+    Change {
+        #[n(0)]
+        change: PackageChange,
+        #[n(1)]
+        terms: Conditions,
+    },
+    /// How a deployment is that this server leads, as soon as it changes or after so long.
+    #[n(43)]
+    Deployment {
+        #[n(0)]
+        deployment: DeploymentKey,
+        #[n(1)]
+        wait_ms: u64,
+        /// To be cancelled.
+        #[n(2)]
+        cancel: bool,
+    },
     /// Serve, or stand by.
     #[n(40)]
     Stand {
@@ -325,6 +349,15 @@ pub(crate) enum Answer {
     /// Refused or failed.
     #[n(8)]
     Failed(#[n(0)] Trouble),
+    /// A step of a deployment is done.
+    #[n(41)]
+    Part(#[n(0)] Told),
+    /// How a deployment is.
+    #[n(42)]
+    Deployment(#[n(0)] Box<DeploymentView>),
+    /// What a change would do.
+    #[n(43)]
+    Planned(#[n(0)] Plan),
     /// A client has a lock.
     #[n(9)]
     Granted(#[n(0)] Grant),
@@ -501,4 +534,39 @@ impl<'b, C> Decode<'b, C> for Which {
             version => Self::Version(process, version),
         })
     }
+}
+
+/// A change of packages, as servers tell each other.
+#[derive(Debug, Clone, Encode, Decode)]
+pub(crate) struct PackageChange {
+    /// 0 deploy, 1 reload, 2 rollback, 3 recover, 4 enable, 5 disable, 6 remove.
+    #[n(0)]
+    pub(crate) action: u8,
+    #[n(1)]
+    pub(crate) archives: Vec<Archive>,
+    #[n(2)]
+    #[cbor(with = "texts")]
+    pub(crate) names: Vec<Str>,
+    #[n(3)]
+    #[cbor(with = "maybe_text")]
+    pub(crate) version: Option<Str>,
+}
+
+/// How it is to be done.
+#[derive(Debug, Clone, Encode, Decode)]
+pub(crate) struct Conditions {
+    #[n(0)]
+    pub(crate) timeout_ms: u64,
+    #[n(1)]
+    pub(crate) auto_recover: bool,
+    /// 0 hold, 1 fail fast, 2 run on old.
+    #[n(2)]
+    pub(crate) policy: u8,
+    #[n(3)]
+    pub(crate) side_by_side: bool,
+    #[n(4)]
+    pub(crate) allow_downgrade: bool,
+    /// Only tell what would be done.
+    #[n(5)]
+    pub(crate) dry_run: bool,
 }

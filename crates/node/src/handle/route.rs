@@ -175,9 +175,8 @@ impl Node {
                 ask(shard, |reply| Input::Discard { entries, reply }).await.map(Answer::Number)
             }
             // The home shard came here while the deployment looked for it.
-            Request::Deploy { .. } | Request::DeployResources { .. } => {
-                self.deploy_for_peer(request).await
-            }
+            Request::DeployResources { .. } => self.deploy_for_peer(request).await,
+            Request::Change { change, terms } => self.change_for_peer(change, terms).await,
             other => Err(Error::Internal { detail: format!("no shard answers {other:?}") }),
         }
     }

@@ -9,12 +9,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use engine::ids::{Address, DefinitionKey, EntryKey};
+use engine::ids::{Address, DefinitionKey, DeploymentKey, EntryKey};
 use engine::instance::Rules;
 use engine::time;
 use engine::{Repeat, Start};
 use feel::{Context, Environment, NoVariables, Str};
-use store::{DefinitionRow, EntryFilter, EntryRow, EntryState, PackageRow};
+use store::{DefinitionRow, DeploymentChange, EntryFilter, EntryRow, EntryState, PackageRow};
 
 use crate::catalog::{ActivePackage, Catalog, Definition, is_straight_through, timer_starts};
 use crate::error::Error;
@@ -43,13 +43,25 @@ impl Shard {
         let deployment = self.loose_key();
         let mut keys = Vec::new();
         let mut changed = BTreeSet::new();
-        for process in &prepared.processes {
+        let is_offered = |package: &Str| {
+            let mut all = prepared.packages.iter();
+            !all.any(|new| new.is_disabled && *new.package.manifest().name == **package)
+        };
+        let processes: Vec<PreparedProcess> =
+            prepared.processes.iter().filter(|one| is_offered(&one.package)).cloned().collect();
+        for process in &processes {
             let key = self.add_version(&mut catalog, process, deployment, &mut changed);
             keys.push(key);
         }
         keys.extend(self.add_decisions(&mut catalog, prepared.decisions, deployment));
         for package in prepared.packages {
-            self.add_package(&mut catalog, package, &prepared.processes, &mut changed);
+            self.add_package(&mut catalog, package, &processes, &mut changed);
+        }
+        for name in &prepared.removed {
+            self.remove_package(&mut catalog, name, &mut changed);
+        }
+        if let Some((key, detail)) = prepared.deployment {
+            self.batch.unit.deployments.push(DeploymentChange::Commit { key, detail });
         }
         self.batch.unit.blobs.extend(prepared.blobs);
         let changed: Vec<DefinitionKey> = changed.into_iter().collect();
@@ -120,40 +132,56 @@ impl Shard {
         let name: Str = manifest.name.as_str().into();
         let version: Str = manifest.version.to_string().into();
         // A process that the new version of the package does not have starts no more instances.
-        let dropped: Vec<Str> = catalog
-            .enabled
-            .iter()
-            .filter(|(process, key)| {
-                let owner = catalog.definitions.get(*key).map(|known| known.package.clone());
-                owner.as_ref() == Some(&name)
-                    && !processes.iter().any(|kept| kept.program.id == **process)
-            })
-            .map(|(process, _)| process.clone())
-            .collect();
-        for process in dropped {
-            changed.extend(catalog.enable(&process, None));
-        }
-        let row = |active: &ActivePackage, active_now: bool| PackageRow {
-            name: active.package.manifest().name.as_str().into(),
-            version: active.package.manifest().version.to_string().into(),
-            digest: active.digest.clone(),
-            active: active_now,
-            disabled: false,
-            note: "".into(),
-            at_ms: active.at_ms,
-        };
+        disable_all(catalog, &name, changed, |process| {
+            processes.iter().any(|kept| *kept.program.id == *process)
+        });
         if let Some(earlier) = catalog.packages.get(&name)
             && *earlier.package.manifest().version.to_string() != *version
         {
-            self.batch.unit.packages.push(row(earlier, false));
+            self.batch.unit.packages.push(package_row(earlier, false));
         }
         let active = Arc::new(ActivePackage {
             package: new.package,
             digest: new.digest,
             at_ms: self.now_ms,
+            is_disabled: new.is_disabled,
+            note: new.note,
         });
-        self.batch.unit.packages.push(row(&active, true));
+        self.batch.unit.packages.push(package_row(&active, true));
         catalog.put_package(active);
+    }
+
+    /// Takes a package out; its row stays, so that it can be recovered.
+    fn remove_package(
+        &mut self,
+        catalog: &mut Catalog,
+        name: &Str,
+        changed: &mut BTreeSet<DefinitionKey>,
+    ) {
+        disable_all(catalog, name, changed, |_| false);
+        if let Some(active) = catalog.packages.get(name).cloned() {
+            self.batch.unit.packages.push(package_row(&active, false));
+        }
+        catalog.remove_package(name);
+    }
+
+    /// Writes down a change of a deployment's row, with content that it will need.
+    pub(super) fn note_deployment(
+        &mut self,
+        change: DeploymentChange,
+        blobs: Vec<(Str, bytes::Bytes)>,
+    ) {
+        self.batch.changes += 1;
+        self.batch.unit.deployments.push(change);
+        self.batch.unit.blobs.extend(blobs);
+    }
+
+    /// Opens the row of a deployment.
+    pub(super) fn open_deployment(&mut self, detail: bytes::Bytes) -> DeploymentKey {
+        let key = DeploymentKey(self.loose_key());
+        let at_ms = self.now_ms;
+        self.note_deployment(DeploymentChange::Open { key, detail, at_ms }, Vec::new());
+        key
     }
 
     /// Plans a changed catalogue; everybody sees it after the commit. Answers its revision, which
@@ -353,6 +381,39 @@ impl Shard {
             }
         }
         Ok(())
+    }
+}
+
+/// Starts no more instances of a package's processes, but for those that are kept.
+fn disable_all(
+    catalog: &mut Catalog,
+    package: &Str,
+    changed: &mut BTreeSet<DefinitionKey>,
+    is_kept: impl Fn(&str) -> bool,
+) {
+    let dropped: Vec<Str> = catalog
+        .enabled
+        .iter()
+        .filter(|(process, key)| {
+            let owner = catalog.definitions.get(*key).map(|known| &known.package);
+            owner == Some(package) && !is_kept(process)
+        })
+        .map(|(process, _)| process.clone())
+        .collect();
+    for process in dropped {
+        changed.extend(catalog.enable(&process, None));
+    }
+}
+
+fn package_row(package: &ActivePackage, is_active: bool) -> PackageRow {
+    PackageRow {
+        name: package.name().into(),
+        version: package.version(),
+        digest: package.digest.clone(),
+        active: is_active,
+        disabled: package.is_disabled,
+        note: package.note.clone(),
+        at_ms: package.at_ms,
     }
 }
 

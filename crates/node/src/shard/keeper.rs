@@ -38,6 +38,7 @@ pub(crate) struct Surroundings {
     pub(crate) clock: Clock,
     pub(crate) services: Arc<host::service::Services>,
     pub(crate) gates: host::gate::Gates,
+    pub(crate) parts: Arc<crate::deployment::part::Parts>,
     pub(crate) published: Arc<Published>,
     pub(crate) routes: Arc<Routes>,
     pub(crate) post: Post,
@@ -247,6 +248,8 @@ pub(super) fn refuse(input: Input, condition: Condition) {
         Input::Publish { reply, .. } => drop(reply.send(Err(error))),
         Input::Lock { reply, .. } => drop(reply.send(Err(error))),
         Input::Deploy { reply, .. } => drop(reply.send(Err(error))),
+        Input::OpenDeployment { reply, .. } => drop(reply.send(Err(error))),
+        Input::Deployment { reply, .. } => drop(reply.send(Err(error))),
         Input::Enable { reply, .. }
         | Input::Message { reply, .. }
         | Input::Replay { reply, .. }

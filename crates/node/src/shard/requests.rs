@@ -65,6 +65,15 @@ impl Shard {
             Input::Deploy { prepared, reply } => {
                 self.deploy_unless_maintained(prepared, reply).await?;
             }
+            Input::OpenDeployment { detail, reply } => {
+                let opened =
+                    self.maintained().map_or_else(|| Ok(self.open_deployment(detail)), Err);
+                self.answer(reply, opened);
+            }
+            Input::Deployment { change, blobs, reply } => {
+                self.note_deployment(change, blobs);
+                self.answer(reply, Ok(()));
+            }
             Input::Enable { process, version, reply } => {
                 let enabled = self.enable(&process, version).await?;
                 self.answer(reply, enabled);

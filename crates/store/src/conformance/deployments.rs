@@ -213,22 +213,23 @@ pub async fn a_unit_that_is_too_late_takes_no_other_with_it(store: &dyn Store) {
         units
     };
     let mut all = units(&owners);
-    all[0].deployments.push(commit(1));
     all[4].deployments.push(commit(2));
-    // It counts on the one that is refused.
-    all.push(Unit { sequence: 3, ..owners[0].next() });
+    // Two more of the first shard: one that is refused, and one that counts on it.
+    all.push(Unit { sequence: 3, ..switch(&owners[0], 1) });
+    all.push(Unit { sequence: 4, ..switch(&owners[0], 2) });
     let answers = super::all(all.into_iter().map(|unit| store.commit(unit)).collect()).await;
     for (number, answer) in answers.into_iter().enumerate() {
         let expected = match number {
-            0 => Committed::Decided { deployment: key(1) },
-            9 => Committed::Conflict { stored: 1 },
+            9 => Committed::Decided { deployment: key(1) },
+            10 => Committed::Conflict { stored: 2 },
             _ => Committed::Done,
         };
         assert_eq!(answer.unwrap(), expected, "unit {number}");
     }
+    assert_eq!(Owner::of(store, 1).await.lease().sequence, 2);
     let settings = store.settings().await.unwrap();
     let names: Vec<_> = settings.iter().map(|(name, _)| &**name).collect();
-    assert_eq!(names, ["s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9"]);
+    assert_eq!(names, ["s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9"]);
     let committed = row(DeploymentState::Committed, "switched");
     assert_eq!(store.deployment(key(2)).await.unwrap(), committed);
 }

@@ -119,7 +119,17 @@ pub async fn an_instance_starts_fails_and_ends(store: &dyn Store) {
     owner.commit(|unit| unit.instances.push(ended(2, 3_000))).await;
     expected.state = InstanceState::Completed;
     expected.ended_ms = Some(2_000);
-    assert_eq!(store.instance(instance(2)).await.unwrap(), Some(expected));
+    assert_eq!(store.instance(instance(2)).await.unwrap().as_ref(), Some(&expected));
+    for state in [InstanceState::Cancelled, InstanceState::Failed] {
+        let (ended_ms, forget_ms) = (2_000, 3_000);
+        let end = InstanceChange::Ended { key: instance(2), state, ended_ms, forget_ms };
+        owner.commit(|unit| unit.instances.push(end)).await;
+        expected.state = state;
+        assert_eq!(store.instance(instance(2)).await.unwrap().as_ref(), Some(&expected));
+        let filter = InstanceFilter { state: Some(state), limit: 9, ..InstanceFilter::default() };
+        let listed = store.instances(&filter).await.unwrap();
+        assert_eq!(listed, std::slice::from_ref(&expected));
+    }
     assert_eq!(store.instance(instance(3)).await.unwrap(), None);
     let none = ended(3, 3_000);
     owner.commit(|unit| unit.instances.push(none)).await;

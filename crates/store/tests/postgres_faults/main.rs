@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at any error")]
 
+mod deployments;
 mod opening;
 mod proxy;
 

@@ -196,6 +196,7 @@ impl Life {
             Ok(Ok(pulse)) if pulse.is_member => {
                 self.around.clock.follow(pulse.now_ms);
                 self.lease_end = begun + lease_of(lease_ms);
+                self.around.routes.lease(Some(self.lease_end));
                 // MBR-1: a store that hangs does not keep the server from letting go.
                 let settling = tokio::time::timeout_at(self.lease_end, self.settle(pulse));
                 match settling.await {

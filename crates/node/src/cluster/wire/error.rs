@@ -65,6 +65,13 @@ impl From<Error> for Trouble {
             Error::Unavailable { doing } => vec![doing.to_owned()],
             Error::Format { detail } => vec![detail],
             Error::Maintenance { by, at } => vec![by, at],
+            Error::Startup { package, why } => vec![package, why],
+            Error::NotDeployed { outcome, reason } => vec![outcome.to_owned(), reason],
+            Error::Switching { package, why } => vec![package, why.to_owned()],
+            Error::Service { code, message, is_transient } => {
+                trouble.ms = u64::from(is_transient);
+                [Some(message), code].into_iter().flatten().collect()
+            }
             Error::UnknownType { name, nearest } | Error::UnknownSetting { name, nearest } => {
                 [Some(name), nearest].into_iter().flatten().collect()
             }
@@ -118,6 +125,12 @@ impl From<Trouble> for Error {
             "NODE-020" => Self::UnknownSetting { name: word(), nearest: words.next() },
             "NODE-021" => Self::Maintenance { by: word(), at: word() },
             "NODE-022" => Self::Format { detail: word() },
+            "NODE-023" => Self::Startup { package: word(), why: word() },
+            "NODE-024" => Self::NotDeployed { outcome: known(&word()), reason: word() },
+            "NODE-025" => Self::Switching { package: word(), why: known(&word()) },
+            "NODE-026" => {
+                Self::Service { message: word(), code: words.next(), is_transient: trouble.ms > 0 }
+            }
             "NODE-013" => Self::Timeout { what: known(&word()), ms: trouble.ms },
             _ => Self::Internal { detail: word() },
         }
@@ -126,6 +139,8 @@ impl From<Trouble> for Error {
 
 /// Words that stand in the program; one of a newer version is replaced by a general one.
 const KNOWN: &[&str] = &[
+    "cancelled",
+    "deployment",
     "document",
     "document type",
     "entry",
@@ -145,9 +160,11 @@ const KNOWN: &[&str] = &[
     "setting",
     "step",
     "stopping",
+    "switching packages",
     "the deployment",
     "the instance",
     "the lock",
+    "timed-out",
     "token",
     "trigger",
 ];

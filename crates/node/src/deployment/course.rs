@@ -1,0 +1,744 @@
+//! The course of a deployment, as the server leads it that has the home shard.
+//!
+//! Boundary: one at a time; others wait in order. A leader that dies leaves its row to the others.
+//! Read first: [`Node::lead`], then [`Lead::run`].
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use engine::ids::{DefinitionKey, DeploymentKey};
+use host::gate::Policy;
+use store::{DeploymentChange, DeploymentState, Member, ServerKey};
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::cluster::wire::{self, Answer, Request};
+use crate::cluster::{HOME, Place};
+use crate::error::Error;
+use crate::handle::Node;
+use crate::handle::route::ask;
+use crate::input::Input;
+use crate::packages::{self, Prepared};
+
+use super::{
+    Assignment, Change, DeploymentView, Outcome, Packed, Plan, Running, ServerProgress, Stage,
+    Step, Strategy, Terms, Told,
+};
+
+/// Deployments that may wait for their turn.
+const QUEUE_MAX: usize = 64;
+/// Ended deployments that are remembered here; older ones are in the store.
+const REMEMBERED: usize = 64;
+/// How long a server waits before it tells who is inside, in milliseconds.
+const LOOK_MS: u64 = 250;
+/// What the way to another server takes beside the waiting.
+const WAY: Duration = Duration::from_secs(10);
+/// How long start-up services may take on one server.
+const ACTIVATING: Duration = Duration::from_secs(330);
+/// How long a server may take to prepare: it may have to compile.
+const PREPARING: Duration = Duration::from_secs(120);
+/// Pause before a server that did not answer is asked again.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How long servers are told to open or restore; those that do not hear it look at the row.
+const SPREAD: Duration = Duration::from_secs(10);
+
+/// The deployments that this server leads or has led.
+#[derive(Debug)]
+pub(crate) struct Courses {
+    turn: Semaphore,
+    known: Mutex<BTreeMap<DeploymentKey, Arc<Course>>>,
+}
+
+impl Default for Courses {
+    fn default() -> Self {
+        Self { turn: Semaphore::new(1), known: Mutex::default() }
+    }
+}
+
+/// One deployment, as it goes.
+#[derive(Debug)]
+pub(crate) struct Course {
+    view: Mutex<DeploymentView>,
+    changed: Notify,
+    is_cancelled: AtomicBool,
+    cancelled: Notify,
+    /// Why it did not succeed.
+    error: OnceLock<Error>,
+}
+
+impl Courses {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<DeploymentKey, Arc<Course>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn get(&self, key: DeploymentKey) -> Option<Arc<Course>> {
+        self.lock().get(&key).cloned()
+    }
+
+    fn add(&self, key: DeploymentKey, course: Arc<Course>) -> Result<(), Error> {
+        let mut known = self.lock();
+        let is_running = |course: &Arc<Course>| course.view().stage != Stage::Ended;
+        if known.values().filter(|course| is_running(course)).count() >= QUEUE_MAX {
+            return Err(Error::Overloaded);
+        }
+        while known.len() >= REMEMBERED {
+            let oldest = known.iter().find(|(_, course)| !is_running(course));
+            let Some(oldest) = oldest.map(|(key, _)| *key) else { break };
+            known.remove(&oldest);
+        }
+        known.insert(key, course);
+        Ok(())
+    }
+}
+
+impl Course {
+    fn new(view: DeploymentView) -> Self {
+        Self {
+            view: Mutex::new(view),
+            changed: Notify::new(),
+            is_cancelled: AtomicBool::new(false),
+            cancelled: Notify::new(),
+            error: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn view(&self) -> DeploymentView {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut DeploymentView)) {
+        change(&mut self.view.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_waiters();
+    }
+
+    fn stage(&self, stage: Stage) {
+        self.change(|view| view.stage = stage);
+    }
+
+    /// Asks it to end; only before the commit. Whether it may.
+    pub(crate) fn cancel(&self) -> bool {
+        let may = self.view().stage < Stage::Committing;
+        if may {
+            self.is_cancelled.store(true, Ordering::SeqCst);
+            self.cancelled.notify_waiters();
+        }
+        may
+    }
+
+    /// Waits for its next change, at most so long.
+    pub(crate) async fn next(&self, patience: Duration) -> DeploymentView {
+        let changed = self.changed.notified();
+        if self.view().stage != Stage::Ended {
+            // As it is then, changed or not.
+            let _late = tokio::time::timeout(patience, changed).await;
+        }
+        self.view()
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ended(&self) -> Result<DeploymentView, Error> {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            let view = self.view();
+            if view.stage == Stage::Ended {
+                return self.error.get().map_or(Ok(view), |error| Err(error.clone()));
+            }
+            changed.await;
+        }
+    }
+}
+
+/// Why a deployment does not happen.
+struct Stop {
+    outcome: Outcome,
+    error: Error,
+}
+
+impl From<store::Error> for Stop {
+    fn from(error: store::Error) -> Self {
+        Error::from(error).into()
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        let outcome = match &error {
+            Error::Refused { .. } | Error::Maintenance { .. } => Outcome::Refused,
+            _ => Outcome::Failed,
+        };
+        Self { outcome, error }
+    }
+}
+
+/// One deployment while it is led.
+struct Lead {
+    node: Node,
+    key: DeploymentKey,
+    course: Arc<Course>,
+    terms: Terms,
+    assignment: Assignment,
+    members: BTreeMap<ServerKey, Arc<Member>>,
+    told: BTreeMap<ServerKey, Told>,
+    closed: Option<Instant>,
+}
+
+impl Node {
+    /// Begins a deployment that this server leads. Answers at once.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the home shard is not here.
+    pub(crate) async fn lead(&self, change: Change, terms: Terms) -> Result<Arc<Course>, Error> {
+        let me = self.inner.routes.table().me;
+        let me = me.ok_or(Error::Unavailable { doing: "recovering" })?;
+        let assignment = Assignment {
+            leader: me.0,
+            set: Vec::new(),
+            packages: Vec::new(),
+            gone: Vec::new(),
+            policy: match terms.policy {
+                Policy::Hold => 0,
+                Policy::FailFast => 1,
+                Policy::RunOnOld => 2,
+            },
+            waits: terms.strategy == Strategy::BlockAndWait,
+        };
+        let view = DeploymentView {
+            key: DeploymentKey(0),
+            action: change.name().into(),
+            stage: Stage::Queued,
+            outcome: None,
+            reason: "".into(),
+            plan: Plan::default(),
+            servers: Vec::new(),
+            begun_ms: self.now_ms(),
+            ended_ms: None,
+            timeout_ms: u64::try_from(terms.timeout.as_millis()).unwrap_or(u64::MAX),
+            blocked_ms: None,
+            closed_us: None,
+            versions: Vec::new(),
+        };
+        let key = self.open_row(&assignment, &view).await?;
+        let course = Arc::new(Course::new(DeploymentView { key, ..view }));
+        self.inner.courses.add(key, course.clone())?;
+        let lead = Lead {
+            node: self.clone(),
+            key,
+            course: course.clone(),
+            terms,
+            assignment,
+            members: BTreeMap::new(),
+            told: BTreeMap::new(),
+            closed: None,
+        };
+        let mut leading = self.inner.leading.lock().unwrap_or_else(PoisonError::into_inner);
+        while leading.try_join_next().is_some() {}
+        leading.spawn(lead.run(change));
+        Ok(course)
+    }
+
+    async fn open_row(
+        &self,
+        assignment: &Assignment,
+        view: &DeploymentView,
+    ) -> Result<DeploymentKey, Error> {
+        let detail = write_detail(assignment, view);
+        self.at_home_shard(|reply| Input::OpenDeployment { detail, reply }).await
+    }
+
+    async fn at_home_shard<T>(
+        &self,
+        input: impl FnOnce(tokio::sync::oneshot::Sender<Result<T, Error>>) -> Input,
+    ) -> Result<T, Error> {
+        let Place::Here(home) = self.inner.routes.table().place(HOME) else {
+            return Err(Error::Unavailable { doing: "moving a shard" });
+        };
+        ask(&home, input).await
+    }
+
+    /// Checks and compiles a change against what is deployed.
+    pub(crate) async fn prepare(&self, change: Change, terms: &Terms) -> Result<Prepared, Error> {
+        let catalog = self.catalog();
+        let change = packages::change::sources(change, &catalog, &**self.store()).await?;
+        let allow_downgrade = terms.allow_downgrade;
+        let work = move || packages::change::prepare(change, &catalog, allow_downgrade);
+        let prepared = crate::blocking::run(work).await;
+        prepared.map_err(|error| Error::Internal { detail: format!("preparing broke: {error}") })?
+    }
+
+    /// What a change would do, with instances that run.
+    pub(crate) async fn plan(&self, prepared: &Prepared) -> Result<Plan, Error> {
+        let catalog = self.catalog();
+        let mut plan = Plan::of(prepared, &catalog);
+        for (key, active, _) in self.counts().await? {
+            let Some(definition) = catalog.definitions.get(&key) else { continue };
+            if active > 0 && plan.affected.contains(&definition.package) {
+                plan.running.push(Running {
+                    process: definition.process().clone(),
+                    version: definition.version,
+                    active,
+                });
+            }
+        }
+        Ok(plan)
+    }
+}
+
+impl Lead {
+    /// From the queue to the end.
+    async fn run(mut self, change: Change) {
+        let node = self.node.clone();
+        let turn = tokio::select! {
+            turn = node.inner.courses.turn.acquire() => turn.ok(),
+            () = self.cancelled() => None,
+        };
+        let done = match turn {
+            Some(_) => self.switch(change).await,
+            None => Err(self.cancelled_stop()),
+        };
+        let ended = match done {
+            Ok(versions) => {
+                self.end(Outcome::Done, "");
+                self.course.change(|view| view.versions = versions);
+                self.keep_detail().await;
+                Ok(())
+            }
+            Err(stop) => self.recover(stop).await,
+        };
+        if let Err(error) = ended {
+            // Nobody else writes it.
+            let _ = self.course.error.set(error);
+        }
+        self.course.stage(Stage::Ended);
+        drop(turn);
+    }
+
+    /// What stops at once when somebody cancels.
+    async fn cancelled(&self) {
+        loop {
+            let cancelled = self.course.cancelled.notified();
+            tokio::pin!(cancelled);
+            cancelled.as_mut().enable();
+            if self.course.is_cancelled.load(Ordering::SeqCst) {
+                return;
+            }
+            cancelled.await;
+        }
+    }
+
+    fn cancelled_stop(&self) -> Stop {
+        let detail = format!("deployment {} was cancelled", self.key);
+        Stop { outcome: Outcome::Cancelled, error: Error::State { detail } }
+    }
+
+    fn check_cancelled(&self) -> Result<(), Stop> {
+        if self.course.is_cancelled.load(Ordering::SeqCst) {
+            return Err(self.cancelled_stop());
+        }
+        Ok(())
+    }
+
+    fn end(&self, outcome: Outcome, reason: &str) {
+        let closed_us = self.closed.map(|closed| {
+            let open = crate::clock::instant();
+            u64::try_from(open.duration_since(closed).as_micros()).unwrap_or(u64::MAX)
+        });
+        let now_ms = self.node.now_ms();
+        self.course.change(|view| {
+            view.outcome = Some(outcome);
+            view.reason = reason.into();
+            view.ended_ms = Some(now_ms);
+            view.closed_us = closed_us;
+        });
+    }
+
+    async fn switch(&mut self, change: Change) -> Result<Vec<DefinitionKey>, Stop> {
+        self.course.stage(Stage::Preparing);
+        let mut prepared = self.node.prepare(change, &self.terms).await?;
+        let plan = self.node.plan(&prepared).await?;
+        self.assign(&prepared, &plan);
+        self.course.change(|view| view.plan = plan);
+        let blobs = std::mem::take(&mut prepared.blobs);
+        let change = DeploymentChange::Detail { key: self.key, detail: self.detail() };
+        let written = |reply| Input::Deployment { change, blobs, reply };
+        self.node.at_home_shard(written).await?;
+        // Whoever joins from now on finds the set in the row.
+        self.look_at_members().await?;
+        let assignment = self.assignment.clone();
+        self.tell_all(&Step::Prepare(assignment), PREPARING).await?;
+        self.check_cancelled()?;
+        self.course.stage(Stage::Blocking);
+        let blocked_ms = self.node.now_ms();
+        self.course.change(|view| view.blocked_ms = Some(blocked_ms));
+        let closed = crate::clock::instant();
+        self.closed = Some(closed);
+        self.tell_all(&Step::Close, WAY).await?;
+        self.course.stage(Stage::Draining);
+        self.drain(closed + self.terms.timeout).await?;
+        self.course.stage(Stage::Activating);
+        self.activate(&mut prepared).await?;
+        self.check_cancelled()?;
+        self.course.stage(Stage::Committing);
+        let (versions, revision) = self.commit(prepared).await?;
+        self.course.stage(Stage::Opening);
+        self.spread(&Step::Open(revision)).await;
+        Ok(versions)
+    }
+
+    fn assign(&mut self, prepared: &Prepared, plan: &Plan) {
+        self.assignment.set.clone_from(&plan.affected);
+        self.assignment.gone.clone_from(&prepared.removed);
+        let packed = prepared.packages.iter().map(|new| Packed {
+            name: new.package.manifest().name.as_str().into(),
+            version: new.package.manifest().version.to_string().into(),
+            digest: new.digest.clone(),
+            is_disabled: new.is_disabled,
+        });
+        self.assignment.packages = packed.collect();
+    }
+
+    fn detail(&self) -> Bytes {
+        write_detail(&self.assignment, &self.course.view())
+    }
+
+    /// Who takes part: whose lease runs, by the store. Answers who is new.
+    async fn look_at_members(&mut self) -> Result<Vec<ServerKey>, Error> {
+        let pulse = self.node.store().pulse().await?;
+        let now: BTreeMap<ServerKey, Arc<Member>> =
+            pulse.members.into_iter().map(|member| (member.key, Arc::new(member))).collect();
+        let new = now.keys().filter(|key| !self.members.contains_key(key)).copied().collect();
+        self.members = now;
+        self.told.retain(|key, _| self.members.contains_key(key));
+        Ok(new)
+    }
+
+    /// Waits until nothing is in flight on any server, and seals all of them.
+    async fn drain(&mut self, until: Instant) -> Result<(), Stop> {
+        loop {
+            self.tell_all(&Step::Look(LOOK_MS), WAY).await?;
+            self.show();
+            self.check_cancelled()?;
+            self.take_in_new().await?;
+            let is_empty = self.told.values().all(|told| told.inside == 0);
+            if is_empty || !self.assignment.waits {
+                self.tell_all(&Step::Seal, WAY).await?;
+                if self.told.values().all(|told| told.is_sealed) {
+                    return Ok(());
+                }
+                // A tree went from one server to another meanwhile.
+                self.tell_all(&Step::Unseal, WAY).await?;
+            }
+            if crate::clock::instant() >= until {
+                let number: u64 = self.told.values().map(|told| told.inside).sum();
+                let mut oldest: Vec<_> =
+                    self.told.values().flat_map(|told| told.seen.iter()).collect();
+                oldest.sort_by_key(|seen| std::cmp::Reverse(seen.age_ms));
+                let example = oldest.first().map_or_else(String::new, |seen| {
+                    format!(", the oldest is {} `{}` for {} ms", seen.kind, seen.name, seen.age_ms)
+                });
+                let detail = format!(
+                    "{number} call(s) were still in flight after {} ms{example}: the original goes \
+                     on; raise the time-out or cancel them",
+                    self.terms.timeout.as_millis()
+                );
+                let error = Error::State { detail };
+                return Err(Stop { outcome: Outcome::TimedOut, error });
+            }
+        }
+    }
+
+    /// Servers that joined meanwhile have closed their gates by themselves, and prepare now.
+    async fn take_in_new(&mut self) -> Result<(), Stop> {
+        if !self.node.inner.routes.has_way() {
+            return Ok(());
+        }
+        let new = self.look_at_members().await?;
+        if new.is_empty() {
+            return Ok(());
+        }
+        for step in [Step::Prepare(self.assignment.clone()), Step::Close] {
+            self.tell(&new, &step, PREPARING).await?;
+        }
+        Ok(())
+    }
+
+    async fn activate(&mut self, prepared: &mut Prepared) -> Result<(), Stop> {
+        let failed = match self.tell_all(&Step::Activate, ACTIVATING).await {
+            Ok(()) => return Ok(()),
+            Err(stop) => stop,
+        };
+        let Error::Startup { package, why } = &failed.error else { return Err(failed) };
+        if self.terms.auto_recover {
+            return Err(failed);
+        }
+        // Left inactive with its reason, as was asked for.
+        for new in &mut prepared.packages {
+            if new.package.manifest().name == *package {
+                new.is_disabled = true;
+                new.note = why.as_str().into();
+            }
+        }
+        Ok(())
+    }
+
+    async fn commit(&self, mut prepared: Prepared) -> Result<(Vec<DefinitionKey>, u64), Stop> {
+        if self.node.inner.routes.has_way() {
+            self.check_members().await?;
+        }
+        prepared.deployment = Some((self.key, self.detail()));
+        let prepared = Box::new(prepared);
+        let committed = self.node.at_home_shard(|reply| Input::Deploy { prepared, reply }).await;
+        match committed {
+            Ok(committed) => Ok(committed),
+            Err(error) => {
+                // It may have been written all the same: the row knows.
+                let row = self.node.store().deployment(self.key).await?;
+                match row.map(|row| row.state) {
+                    Some(DeploymentState::Committed) => {
+                        let revision = self.node.pulse().await?.catalog;
+                        Ok((Vec::new(), revision))
+                    }
+                    _ => Err(error.into()),
+                }
+            }
+        }
+    }
+
+    /// HOT-1: everybody whose lease runs has taken part, or joined behind closed gates.
+    async fn check_members(&self) -> Result<(), Error> {
+        let pulse = self.node.store().pulse().await?;
+        for member in pulse.members {
+            if !self.members.contains_key(&member.key) {
+                tracing::info!(server = %member.about.name, "joined behind closed gates");
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the original back everywhere.
+    async fn recover(&mut self, stop: Stop) -> Result<(), Error> {
+        self.course.stage(Stage::Recovering);
+        let reason = stop.error.to_string();
+        self.end(stop.outcome, &reason);
+        let aborted = loop {
+            let detail = self.detail();
+            match self.node.store().abort_deployment(self.key, detail).await {
+                Ok(state) => break state,
+                Err(error) => {
+                    // HOT-2: nobody opens before the row is decided.
+                    tracing::warn!(deployment = %self.key, %error, "cannot be aborted yet");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        };
+        if aborted == Some(DeploymentState::Committed) {
+            self.end(Outcome::Done, "");
+            let revision = self.node.pulse().await?.catalog;
+            self.spread(&Step::Open(revision)).await;
+            return Ok(());
+        }
+        self.spread(&Step::Restore).await;
+        let closed = self.course.view().outcome.unwrap_or(stop.outcome);
+        self.end(closed, &reason);
+        match stop.outcome {
+            Outcome::Done => Ok(()),
+            Outcome::Refused | Outcome::Failed => Err(stop.error),
+            Outcome::Cancelled | Outcome::TimedOut => {
+                Err(Error::NotDeployed { outcome: stop.outcome.name(), reason })
+            }
+        }
+    }
+
+    async fn keep_detail(&self) {
+        let mut view = self.course.view();
+        view.stage = Stage::Ended;
+        let detail = write_detail(&self.assignment, &view);
+        let change = DeploymentChange::Detail { key: self.key, detail };
+        let input = |reply| Input::Deployment { change, blobs: Vec::new(), reply };
+        if let Err(error) = self.node.at_home_shard(input).await {
+            tracing::warn!(deployment = %self.key, %error, "how it ended is not written down");
+        }
+    }
+
+    fn show(&self) {
+        let servers = self.told.iter().filter_map(|(key, told)| {
+            Some(ServerProgress {
+                name: self.members.get(key)?.about.name.clone(),
+                in_flight: told.inside,
+                held: told.held,
+                held_ms: told.held_ms,
+                oldest: told.seen.clone(),
+            })
+        });
+        let servers = servers.collect();
+        self.course.change(|view| view.servers = servers);
+    }
+
+    async fn tell_all(&mut self, step: &Step, patience: Duration) -> Result<(), Stop> {
+        let all: Vec<ServerKey> = self.members.keys().copied().collect();
+        self.tell(&all, step, patience).await
+    }
+
+    /// Tells servers one step, until each has done it or its lease has run out.
+    async fn tell(
+        &mut self,
+        servers: &[ServerKey],
+        step: &Step,
+        patience: Duration,
+    ) -> Result<(), Stop> {
+        let mut calls = JoinSet::new();
+        let mut failed: Option<Stop> = None;
+        for server in servers {
+            let Some(member) = self.members.get(server).cloned() else { continue };
+            let (node, key, step) = (self.node.clone(), self.key, step.clone());
+            let call = async move {
+                let told = node.tell_until_gone(&member, (key, step), patience).await;
+                (member.key, told)
+            };
+            if servers.len() == 1 {
+                // Alone: without going through another task.
+                let (server, told) = call.await;
+                self.hear(server, told, &mut failed);
+            } else {
+                calls.spawn(call);
+            }
+        }
+        while let Some(answer) = calls.join_next().await {
+            let (server, told) = answer
+                .map_err(|error| Error::Internal { detail: format!("a call broke: {error}") })?;
+            self.hear(server, told, &mut failed);
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn hear(
+        &mut self,
+        server: ServerKey,
+        told: Result<Option<Told>, Error>,
+        failed: &mut Option<Stop>,
+    ) {
+        match told {
+            Ok(Some(told)) => {
+                self.told.insert(server, told);
+            }
+            // Its lease ran out: it serves nothing until it has joined again.
+            Ok(None) => {
+                self.told.remove(&server);
+                self.members.remove(&server);
+            }
+            Err(error) => {
+                let name = self.members.get(&server).map(|member| member.about.name.clone());
+                let name = name.unwrap_or_else(|| "".into());
+                let error = match error {
+                    error @ Error::Startup { .. } => error,
+                    error => Error::State { detail: format!("server `{name}`: {error}") },
+                };
+                failed.get_or_insert(Stop { outcome: Outcome::Failed, error });
+            }
+        }
+    }
+
+    /// Tells the outcome to whoever can be reached; the others look at the row.
+    async fn spread(&mut self, step: &Step) {
+        let mut calls = JoinSet::new();
+        let me = self.node.inner.routes.table().me;
+        let mut own = None;
+        for (server, member) in &self.members {
+            let (node, key, step, member) =
+                (self.node.clone(), self.key, step.clone(), member.clone());
+            if Some(*server) == me {
+                own = Some((key, step));
+                continue;
+            }
+            calls.spawn(async move {
+                let told = node.tell_once(&member, (key, step), SPREAD).await;
+                if let Err(error) = told {
+                    let server = &member.about.name;
+                    tracing::warn!(%server, %error, "a server has not heard how it ended");
+                }
+            });
+        }
+        // Here, whatever became of the membership.
+        let (key, step) = own.unwrap_or((self.key, step.clone()));
+        if let Err(error) = self.node.take_part(key, step).await {
+            tracing::warn!(deployment = %key, %error, "how it ended is not adopted yet");
+        }
+        if self.closed.is_some() {
+            let outcome = self.course.view().outcome;
+            self.end(outcome.unwrap_or(Outcome::Done), &self.course.view().reason);
+        }
+        while calls.join_next().await.is_some() {}
+    }
+}
+
+impl Node {
+    /// Tells a server one step until it answers. None: its lease has run out.
+    async fn tell_until_gone(
+        &self,
+        member: &Member,
+        (key, step): (DeploymentKey, Step),
+        patience: Duration,
+    ) -> Result<Option<Told>, Error> {
+        let until = crate::clock::instant() + patience;
+        loop {
+            let told = self.tell_once(member, (key, step.clone()), patience).await;
+            let error = match told {
+                Err(error @ (Error::Unavailable { .. } | Error::Timeout { .. })) => error,
+                told => return told.map(Some),
+            };
+            let pulse = self.store().pulse().await?;
+            if !pulse.members.iter().any(|known| known.key == member.key) {
+                return Ok(None);
+            }
+            if crate::clock::instant() >= until {
+                return Err(error);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn tell_once(
+        &self,
+        member: &Member,
+        (key, step): (DeploymentKey, Step),
+        patience: Duration,
+    ) -> Result<Told, Error> {
+        if self.inner.routes.table().me == Some(member.key) {
+            return self.take_part(key, step).await;
+        }
+        let request = wire::write(&Request::Part { deployment: key, step });
+        let called = self.inner.transport.call(member, request, patience).await;
+        let answer = called.map_err(|_| Error::Unavailable { doing: "out of reach" })?;
+        match wire::read::<Answer>(&answer)? {
+            Answer::Part(told) => Ok(told),
+            Answer::Elsewhere => Err(Error::Unavailable { doing: "not ready" }),
+            Answer::Failed(trouble) => Err(Error::from(trouble)),
+            other => Err(Error::Internal { detail: format!("{other:?} is no part's answer") }),
+        }
+    }
+}
+
+/// A row's detail: what servers have to do, and how it is.
+pub(crate) fn write_detail(assignment: &Assignment, view: &DeploymentView) -> Bytes {
+    wire::write(&(assignment, view))
+}
+
+/// A row's detail; none if it cannot be read.
+pub(crate) fn read_detail(detail: &[u8]) -> Option<(Assignment, DeploymentView)> {
+    minicbor::decode(detail).ok()
+}
+
+/// The detail of a deployment that ended because nobody led it any more.
+pub(crate) fn ended(detail: &Bytes, reason: &str, now_ms: i64) -> Bytes {
+    let Some((assignment, mut view)) = read_detail(detail) else { return detail.clone() };
+    view.stage = Stage::Ended;
+    view.outcome = Some(Outcome::Failed);
+    view.reason = reason.into();
+    view.ended_ms = Some(now_ms);
+    write_detail(&assignment, &view)
+}
