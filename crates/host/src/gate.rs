@@ -488,7 +488,7 @@ impl State {
     /// What keeps a call out, if something does.
     fn keeps_out(&self, packages: [&Str; 2], chain: &Chain) -> Option<Policy> {
         let mut ids = packages.iter().filter_map(|package| self.gates.get(*package));
-        let out = ids.find_map(|id| {
+        ids.find_map(|id| {
             let closed = self.closed.get(id)?;
             let is_of_tree = || chain.0.iter().any(|passed| closed.set.contains(passed));
             let is_own = || chain.0.contains(&Gates::pass(*id));
@@ -498,8 +498,7 @@ impl State {
                 closed.policy == Policy::RunOnOld || is_of_tree()
             };
             (!passes).then_some(closed.policy)
-        });
-        out
+        })
     }
 
     fn enter(

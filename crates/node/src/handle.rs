@@ -233,6 +233,7 @@ impl Node {
     pub async fn stop(&self) {
         let patience =
             u64::try_from(self.inner.around.shared.in_force().settings.stop_calls_ms).unwrap_or(0);
+        self.cancel_all().await;
         self.inner.hosting.finish(Duration::from_millis(patience)).await;
         self.inner.followers.end();
         // While the shards are still here.
@@ -242,12 +243,14 @@ impl Node {
             // The membership may have ended by itself.
             let _ = stopped.await;
         }
+        self.stop_leading();
         self.inner.running.lock().await.shutdown().await;
     }
 
     /// Ends at once, as if the process was killed: nothing is written or given back any more.
     pub async fn kill(&self) {
         self.inner.hosting.end().await;
+        self.stop_leading();
         self.inner.running.lock().await.shutdown().await;
         self.inner.routes.update(|table| table.is_stopping = true);
     }

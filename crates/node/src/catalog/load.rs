@@ -43,8 +43,57 @@ async fn read(
     (known, ready): (&Catalog, &std::collections::HashMap<Str, Arc<ActivePackage>>),
 ) -> Result<Catalog, Error> {
     let mut catalog = Catalog { revision, ..Catalog::default() };
-    let mut manifests: HashMap<(Str, Str), Manifest> = HashMap::new();
     let definitions = store.definitions().await?;
+    let manifests = read_packages(store, &mut catalog, &definitions, (known, ready)).await?;
+    let mut models: HashMap<Str, bpmn::Model> = HashMap::new();
+    let mut decided: HashMap<Str, dmn::Model> = HashMap::new();
+    for row in definitions {
+        if let Some(before) = known.definitions.get(&row.key) {
+            catalog.add(Definition { enabled: row.enabled, ..(**before).clone() });
+            continue;
+        }
+        if let Some(before) = known.decision(row.key.0) {
+            catalog.add_decision((**before).clone());
+            continue;
+        }
+        if row.resource.ends_with(decisions::ENDING) {
+            let model = match decided.get(&row.digest) {
+                Some(model) => model.clone(),
+                None => read_decisions(store, &row).await?,
+            };
+            decided.insert(row.digest.clone(), model.clone());
+            catalog.add_decision(decision_of(row, model));
+            continue;
+        }
+        if !models.contains_key(&row.digest) {
+            let content = blob(store, &row.digest).await?;
+            let model = bpmn::read(&content, &bpmn::Limits::default()).map_err(|_| {
+                let detail = format!("stored resource `{}` does not compile", row.resource);
+                Error::Internal { detail }
+            })?;
+            models.insert(row.digest.clone(), model);
+        }
+        let quality = quality_of(&manifests, &row);
+        let model = models.get(&row.digest);
+        let program =
+            model.and_then(|model| model.programs.iter().find(|known| known.id == row.process));
+        let Some(program) = program else {
+            let detail = format!("stored resource `{}` lost its process", row.resource);
+            return Err(Error::Internal { detail });
+        };
+        catalog.add(definition_of(&row, program, quality));
+    }
+    Ok(catalog)
+}
+
+/// Reads the packages into the catalogue; answers the manifests that versions may ask for.
+async fn read_packages(
+    store: &dyn Store,
+    catalog: &mut Catalog,
+    definitions: &[DefinitionRow],
+    (known, ready): (&Catalog, &std::collections::HashMap<Str, Arc<ActivePackage>>),
+) -> Result<HashMap<(Str, Str), Manifest>, Error> {
+    let mut manifests = HashMap::new();
     for row in store.packages().await? {
         let as_it_was = known.packages.get(&row.name).filter(|one| one.digest == row.digest);
         let at_hand = as_it_was
@@ -87,45 +136,7 @@ async fn read(
         };
         catalog.put_package(Arc::new(active));
     }
-    let mut models: HashMap<Str, bpmn::Model> = HashMap::new();
-    let mut decided: HashMap<Str, dmn::Model> = HashMap::new();
-    for row in definitions {
-        if let Some(before) = known.definitions.get(&row.key) {
-            catalog.add(Definition { enabled: row.enabled, ..(**before).clone() });
-            continue;
-        }
-        if let Some(before) = known.decision(row.key.0) {
-            catalog.add_decision((**before).clone());
-            continue;
-        }
-        if row.resource.ends_with(decisions::ENDING) {
-            let model = match decided.get(&row.digest) {
-                Some(model) => model.clone(),
-                None => read_decisions(store, &row).await?,
-            };
-            decided.insert(row.digest.clone(), model.clone());
-            catalog.add_decision(decision_of(row, model));
-            continue;
-        }
-        if !models.contains_key(&row.digest) {
-            let content = blob(store, &row.digest).await?;
-            let model = bpmn::read(&content, &bpmn::Limits::default()).map_err(|_| {
-                let detail = format!("stored resource `{}` does not compile", row.resource);
-                Error::Internal { detail }
-            })?;
-            models.insert(row.digest.clone(), model);
-        }
-        let quality = quality_of(&manifests, &row);
-        let model = models.get(&row.digest);
-        let program =
-            model.and_then(|model| model.programs.iter().find(|known| known.id == row.process));
-        let Some(program) = program else {
-            let detail = format!("stored resource `{}` lost its process", row.resource);
-            return Err(Error::Internal { detail });
-        };
-        catalog.add(definition_of(&row, program, quality));
-    }
-    Ok(catalog)
+    Ok(manifests)
 }
 
 pub(crate) async fn read_package(store: &dyn Store, digest: &str) -> Result<Package, Error> {

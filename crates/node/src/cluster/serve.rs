@@ -67,28 +67,13 @@ impl Node {
             Request::Enable { .. } | Request::Tokens { .. } | Request::Settings { .. } => {
                 self.pass(HOME, request).await
             }
-            Request::Activate { worker, most } => {
-                Ok(answer_with(self.activate_here(&worker, MOST.min(most as usize)).await))
-            }
-            Request::Follow { server, stream, worker, most, wait_ms } => {
-                let wait = Duration::from_millis(wait_ms).min(FOLLOW_MAX);
-                let jobs = self.followed((server, stream), worker, most as usize, wait).await?;
-                Ok(answer_with(jobs))
-            }
-            Request::Unfollow { server, stream } => {
-                self.inner.followers.close((server, stream));
-                Ok(Answer::Done)
-            }
-            Request::DeployResources { .. } => self.deploy_for_peer(request).await,
-            Request::Part { deployment, step } => {
-                self.take_part(deployment, step).await.map(Answer::Part)
-            }
-            Request::Change { change, terms } => self.change_for_peer(change, terms).await,
-            Request::Deployment { deployment, wait_ms, cancel } => {
-                let wait = Duration::from_millis(wait_ms).min(FOLLOW_MAX);
-                let view = self.deployment_here(deployment, wait, cancel).await?;
-                Ok(Answer::Deployment(Box::new(view)))
-            }
+            jobs @ (Request::Activate { .. }
+            | Request::Follow { .. }
+            | Request::Unfollow { .. }) => self.answer_jobs(jobs).await,
+            deploying @ (Request::DeployResources { .. }
+            | Request::Part { .. }
+            | Request::Change { .. }
+            | Request::Deployment { .. }) => self.answer_deploying(deploying).await,
             Request::Refresh { revision } => {
                 self.inner.catalogs.refresh(revision).await?;
                 Ok(Answer::Done)
@@ -130,6 +115,40 @@ impl Node {
             Request::Withdraw { .. } => {
                 Err(Error::Internal { detail: "this server does not know the request".into() })
             }
+        }
+    }
+
+    async fn answer_jobs(&self, request: Request) -> Result<Answer, Error> {
+        match request {
+            Request::Activate { worker, most } => {
+                Ok(answer_with(self.activate_here(&worker, MOST.min(most as usize)).await))
+            }
+            Request::Follow { server, stream, worker, most, wait_ms } => {
+                let wait = Duration::from_millis(wait_ms).min(FOLLOW_MAX);
+                let jobs = self.followed((server, stream), worker, most as usize, wait).await?;
+                Ok(answer_with(jobs))
+            }
+            Request::Unfollow { server, stream } => {
+                self.inner.followers.close((server, stream));
+                Ok(Answer::Done)
+            }
+            other => Err(Error::Internal { detail: format!("{other:?} wants no jobs") }),
+        }
+    }
+
+    async fn answer_deploying(&self, request: Request) -> Result<Answer, Error> {
+        match request {
+            Request::DeployResources { .. } => self.deploy_for_peer(request).await,
+            Request::Part { deployment, step } => {
+                self.take_part(deployment, step).await.map(Answer::Part)
+            }
+            Request::Change { change, terms } => self.change_for_peer(change, terms).await,
+            Request::Deployment { deployment, wait_ms, cancel } => {
+                let wait = Duration::from_millis(wait_ms).min(FOLLOW_MAX);
+                let view = self.deployment_here(deployment, wait, cancel).await?;
+                Ok(Answer::Deployment(Box::new(view)))
+            }
+            other => Err(Error::Internal { detail: format!("{other:?} deploys nothing") }),
         }
     }
 

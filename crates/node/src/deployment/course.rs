@@ -79,6 +79,11 @@ impl Courses {
         self.lock().get(&key).cloned()
     }
 
+    /// All that are known here.
+    pub(crate) fn all(&self) -> Vec<Arc<Course>> {
+        self.lock().values().cloned().collect()
+    }
+
     fn add(&self, key: DeploymentKey, course: Arc<Course>) -> Result<(), Error> {
         let mut known = self.lock();
         let is_running = |course: &Arc<Course>| course.view().stage != Stage::Ended;

@@ -214,6 +214,22 @@ impl Node {
         Ok(Answer::Deployment(Box::new(course.view())))
     }
 
+    /// Cancels what this server leads and has not committed, and waits for its end.
+    pub(super) async fn cancel_all(&self) {
+        for course in self.inner.courses.all() {
+            // What is committed comes to its end.
+            let _may = course.cancel();
+            // Whoever deploys is told why.
+            let _ended = tokio::time::timeout(SPREAD, course.ended()).await;
+        }
+    }
+
+    /// Ends what is led at once; others find its row.
+    pub(super) fn stop_leading(&self) {
+        let mut leading = self.inner.leading.lock().unwrap_or_else(PoisonError::into_inner);
+        leading.abort_all();
+    }
+
     pub(crate) fn begin_watching(&self) {
         let watching = crate::deployment::part::watch(Arc::downgrade(&self.inner));
         let mut leading = self.inner.leading.lock().unwrap_or_else(PoisonError::into_inner);

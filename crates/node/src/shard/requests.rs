@@ -65,15 +65,6 @@ impl Shard {
             Input::Deploy { prepared, reply } => {
                 self.deploy_unless_maintained(prepared, reply).await?;
             }
-            Input::OpenDeployment { detail, reply } => {
-                let opened =
-                    self.maintained().map_or_else(|| Ok(self.open_deployment(detail)), Err);
-                self.answer(reply, opened);
-            }
-            Input::Deployment { change, blobs, reply } => {
-                self.note_deployment(change, blobs);
-                self.answer(reply, Ok(()));
-            }
             Input::Enable { process, version, reply } => {
                 let enabled = self.enable(&process, version).await?;
                 self.answer(reply, enabled);
@@ -82,19 +73,12 @@ impl Shard {
                 let changed = self.change_tokens(changes).await?;
                 self.answer(reply, changed);
             }
-            Input::Replay { entries, reply } => {
-                let number = self.replay(entries).await?;
-                self.answer(reply, Ok(number));
-            }
-            Input::Discard { entries, reply } => {
-                let number = self.discard(entries).await?;
-                self.answer(reply, Ok(number));
-            }
-            Input::Purge { reply } => {
-                let number = self.purge().await?;
-                self.answer(reply, Ok(number));
-            }
-            operations @ (Input::Settings { .. }
+            operations @ (Input::Replay { .. }
+            | Input::Discard { .. }
+            | Input::Purge { .. }
+            | Input::OpenDeployment { .. }
+            | Input::Deployment { .. }
+            | Input::Settings { .. }
             | Input::Request { .. }
             | Input::Claim
             | Input::Requested { .. }) => self.operate(operations).await?,
@@ -146,7 +130,7 @@ impl Shard {
         }));
     }
 
-    /// Settings and process requests.
+    /// What operators ask for, and process requests.
     async fn operate(&mut self, input: Input) -> Result<(), Error> {
         match input {
             Input::Settings { changes, by, mode, reply } => {
@@ -156,6 +140,27 @@ impl Shard {
             Input::Request { process, variables, due_ms, reply } => {
                 let key = self.request(process, variables, due_ms);
                 self.answer(reply, Ok(key));
+            }
+            Input::Replay { entries, reply } => {
+                let number = self.replay(entries).await?;
+                self.answer(reply, Ok(number));
+            }
+            Input::Discard { entries, reply } => {
+                let number = self.discard(entries).await?;
+                self.answer(reply, Ok(number));
+            }
+            Input::Purge { reply } => {
+                let number = self.purge().await?;
+                self.answer(reply, Ok(number));
+            }
+            Input::OpenDeployment { detail, reply } => {
+                let opened =
+                    self.maintained().map_or_else(|| Ok(self.open_deployment(detail)), Err);
+                self.answer(reply, opened);
+            }
+            Input::Deployment { change, blobs, reply } => {
+                self.note_deployment(change, blobs);
+                self.answer(reply, Ok(()));
             }
             Input::Claim => self.claim_ms = self.claim_ms.min(self.now_ms),
             Input::Requested { request, row } => self.start_requested(request, *row).await?,

@@ -44,6 +44,7 @@ impl Shard {
             let idle = self.again.is_empty() && self.backlog.is_empty();
             let sleep = if idle { self.sleep_ms() } else { 0 };
             let is_last = self.is_last(stop_by_ms);
+            let mut news = Ok(());
             tokio::select! {
                 biased;
                 landed = land(&mut flight), if flight.is_some() => {
@@ -56,42 +57,29 @@ impl Shard {
                     if changed.is_err() || order == Order::LetGo {
                         return self.let_go(flight, &mut inputs);
                     }
-                    let by = self.now_ms.saturating_add(self.settings.stop_calls_ms);
-                    stop_by_ms.get_or_insert(by);
+                    stop_by_ms.get_or_insert(self.stop_by());
                     self.dispatcher.services_max = 0;
                 }
-                () = self.catalog_changes.changed() => {
-                    if let Err(error) = self.adopt_catalog().await {
-                        return fail(flight, error);
-                    }
-                }
+                () = self.catalog_changes.changed() => news = self.adopt_catalog().await,
                 () = self.settings_changes.changed() => self.adopt_settings(),
                 before = opened.as_mut() => {
                     opened.set(opening(self.gates.clone(), before));
-                    if let Err(error) = self.open_up().await {
-                        return fail(flight, error);
-                    }
+                    news = self.open_up().await;
                 }
-                () = self.routes_changes.changed() => {
-                    if let Err(error) = self.adopt_members().await {
-                        return fail(flight, error);
-                    }
-                }
+                () = self.routes_changes.changed() => news = self.adopt_members().await,
                 received = receiver.recv_many(&mut inputs, room), if room > 0 && !is_last => {
                     if received == 0 {
                         return self.let_go(flight, &mut inputs);
                     }
                 }
-                Some(done) = self.calls.join_next(), if room > 0 => {
-                    if let Err(error) = self.called(done).await {
-                        return fail(flight, error);
-                    }
-                }
+                Some(done) = self.calls.join_next(), if room > 0 => news = self.called(done).await,
                 () = tokio::time::sleep(Duration::from_millis(sleep)), if room > 0 => {}
             }
+            if let Err(error) = news {
+                return fail(flight, error);
+            }
             if self.read_clock() {
-                let by = self.now_ms.saturating_add(self.settings.stop_calls_ms);
-                stop_by_ms = stop_by_ms.map(|until| until.min(by));
+                stop_by_ms = stop_by_ms.map(|until| until.min(self.stop_by()));
             }
             if let Err(error) = self.decide(&mut inputs).await {
                 drain(&mut inputs);
@@ -103,13 +91,29 @@ impl Shard {
             } else if flight.is_none() {
                 flight = Some(self.launch());
             }
-            if flight.is_none() && self.is_last(stop_by_ms) {
-                match self.keep_volatile().await {
-                    Ok(0) => return self.done(),
-                    Ok(_) => flight = Some(self.launch()),
-                    Err(error) => return fail(flight, error),
-                }
+            if flight.is_none()
+                && self.is_last(stop_by_ms)
+                && let Some(exit) = self.finish(&mut flight).await
+            {
+                return exit;
             }
+        }
+    }
+
+    /// How long service calls are waited for, when the shard is to be given back now.
+    fn stop_by(&self) -> i64 {
+        self.now_ms.saturating_add(self.settings.stop_calls_ms)
+    }
+
+    /// Writes down what lives in memory only; ends when there is nothing left.
+    async fn finish(&mut self, flight: &mut Option<Flight>) -> Option<Exit> {
+        match self.keep_volatile().await {
+            Ok(0) => Some(self.done()),
+            Ok(_) => {
+                *flight = Some(self.launch());
+                None
+            }
+            Err(error) => Some(fail(None, error)),
         }
     }
 
