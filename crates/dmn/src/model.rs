@@ -9,8 +9,8 @@ mod table;
 use std::sync::Arc;
 
 use feel::{Expression, Parameter, Str};
+use markup::Diagnostic;
 
-use crate::diagnostic::Diagnostic;
 use crate::kind::{Kind, TypeDefinition};
 
 pub(crate) use table::{Column, HitPolicy, Output, Rule, Table};

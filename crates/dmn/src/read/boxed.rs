@@ -13,7 +13,7 @@ use crate::code;
 use crate::kind::Kind;
 use crate::model::{Boxed, FunctionLogic, Invocation, Iteration, Logic};
 use crate::read::{Reader, table};
-use crate::{report, xml};
+use crate::xml;
 
 /// How deep boxed expressions may be nested.
 const NEST_MAX: usize = 40;
@@ -80,7 +80,7 @@ pub(super) fn read_function(
     let body = if language.eq_ignore_ascii_case("FEEL") {
         inside(reader, file, node, &mut inner)
     } else {
-        let message = format!("the function is of kind `{}`", report::short(language));
+        let message = format!("the function is of kind `{}`", markup::short(language));
         let hint = "write it in FEEL: functions of other languages are not called";
         reader.tolerable(file, (code::EXTERNAL, xml::spot(node)), message.clone(), hint);
         Boxed { logic: Logic::Nothing(Some(message.into())), kind: Kind::ANY }
@@ -151,7 +151,7 @@ fn read_boxed(
         "filter" => Logic::Filter(iteration(reader, file, (node, "match"), names)),
         other => {
             let message =
-                format!("expressions of kind `{}` are not supported", report::short(other));
+                format!("expressions of kind `{}` are not supported", markup::short(other));
             let hint = "use one of the kinds of DMN 1.5";
             reader.error(file, (code::LOGIC_UNSUPPORTED, xml::spot(node)), message, hint);
             Logic::Nothing(None)
@@ -309,7 +309,7 @@ impl Reader<'_> {
     ) -> Result<Option<Expression>, Str> {
         let Some((text, at)) = xml::text(node) else { return Ok(None) };
         if let Some(language) = self.foreign_language(file, node) {
-            let message = format!("the expression language is `{}`", report::short(&language));
+            let message = format!("the expression language is `{}`", markup::short(&language));
             let hint = "write the expression in FEEL";
             let at = (code::LANGUAGE, xml::spot(node).moved(at));
             self.tolerable(file, at, message.clone(), hint);
