@@ -15,7 +15,7 @@ pub mod tck;
 mod xml;
 
 pub use code::CODES;
-pub use evaluate::{Evaluated, Failure, Input, Matched, Outcome};
+pub use evaluate::{Evaluated, Failure, Given, Input, Matched, Outcome};
 pub use markup::{Diagnostic, Place, Severity};
 pub use model::Model;
 

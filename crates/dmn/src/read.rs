@@ -186,6 +186,7 @@ impl Reader<'_> {
         let Some(main) = self.files.first().filter(|_| errors == 0) else { return Err(found) };
         debug_assert!(found.iter().all(|problem| problem.severity == Severity::Warning));
         Ok(Model(Arc::new(Graph {
+            id: xml::id(main.root).into(),
             name: xml::name(main.root, "name").unwrap_or_default().into(),
             namespace: main.namespace.clone(),
             dialect: main.dialect,

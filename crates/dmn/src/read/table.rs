@@ -145,7 +145,11 @@ fn outputs(
         let values = values.and_then(|text| list_of(&text, names));
         let default = xml::child(output, "defaultOutputEntry")
             .and_then(|entry| reader.expression(file, entry, names).unwrap_or_default());
-        outputs.push(Output { name, kind, values, default });
+        let label = match xml::name(output, "label") {
+            Some(label) => label.into(),
+            None => name.clone(),
+        };
+        outputs.push(Output { id: xml::id(output).into(), label, name, kind, values, default });
     }
     outputs
 }

@@ -158,7 +158,7 @@ fn shown(decision: &str, outcome: &Outcome) -> Value {
             let outputs = matched
                 .outputs
                 .iter()
-                .map(|(name, output)| json!({ "name": &**name, "value": value(output) }));
+                .map(|given| json!({ "name": &*given.name, "value": value(&given.value) }));
             json!({
                 "rule": matched.rule,
                 "id": &*matched.id,

@@ -113,7 +113,7 @@ fn audited(draft: &Draft<'_, '_>, outcome: Outcome) -> Vec<EvaluatedDecision> {
                 outputs: matched
                     .outputs
                     .into_iter()
-                    .map(|(name, value)| (name, kept(value)))
+                    .map(|given| (given.name, kept(given.value)))
                     .collect(),
             })
             .collect(),
