@@ -61,6 +61,7 @@ fn evaluate(
         let message = format!("`{id}`: version {version} of `{decision}` lacks that decision");
         return Err(Trouble { kind: IncidentKind::CalledDecision, message });
     };
+    draft.warn(step, &decision, &outcome.warnings);
     let failure = outcome.failures.first().map(|failure| format!("`{id}`: {failure}"));
     let value = plain(outcome.value.clone());
     let evaluated = audited(draft, outcome);
