@@ -13,7 +13,7 @@ mod types;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use feel::{Dialect, Str};
+use feel::{Dialect, Entries, Str};
 use markup::{Diagnostic, Report, Severity, Spot};
 use roxmltree::{Document, Node};
 
@@ -77,9 +77,8 @@ pub(crate) struct File<'a> {
     pub(crate) elements: BTreeMap<Str, Target>,
     pub(crate) dialect: Dialect,
     /// Names of several words or with operators that contexts of this file may have.
-    pub(crate) entries: Vec<Str>,
-    /// Those names, and the names of its types, by their first words.
-    pub(crate) entry_words: BTreeMap<Str, Vec<Str>>,
+    pub(crate) entries: Arc<Entries>,
+    /// The names of its types, by their first words.
     pub(crate) type_words: BTreeMap<Str, Vec<Str>>,
 }
 
@@ -124,8 +123,7 @@ impl<'a> File<'a> {
             types: BTreeMap::new(),
             elements: BTreeMap::new(),
             dialect: definitions::dialect(root),
-            entries: Vec::new(),
-            entry_words: BTreeMap::new(),
+            entries: Arc::default(),
             type_words: BTreeMap::new(),
         }
     }

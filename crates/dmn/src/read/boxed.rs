@@ -72,7 +72,7 @@ pub(super) fn read_function(
         let name: Str = xml::name(parameter, "name").unwrap_or_default().into();
         let kind = reader.type_of(file, parameter);
         let plain = reader.feel_type(&kind);
-        inner.declare(&name, plain.clone());
+        inner.declare_only(&name, plain.clone());
         parameters.push(Parameter { name, kind: plain });
         kinds.push(kind);
     }
@@ -204,7 +204,7 @@ fn context(reader: &mut Reader<'_>, file: usize, node: Node<'_, '_>, names: &mut
                 Logic::Function(_) => Type::Function(None),
                 _ => reader.feel_type(&boxed.kind),
             };
-            inner.declare(name, kind);
+            inner.declare_only(name, kind);
         }
         entries.push((name, boxed));
     }
@@ -282,11 +282,9 @@ fn iteration(
     };
     if is_filter {
         // Entries of the item are names of their own.
-        for entry in reader.files[file].entries.clone() {
-            inner.declare(&entry, Type::Any);
-        }
+        inner.read_entries_by_name();
     }
-    inner.declare(&variable, item);
+    inner.declare_only(&variable, item);
     let body = match xml::child(node, body_name) {
         Some(body) => inside(reader, file, body, &mut inner),
         None => incomplete(reader, file, node, body_name),
