@@ -4,6 +4,7 @@
 //! answers UNIMPLEMENTED.
 //! Read first: [`routes`], then [`wire`].
 
+mod decisions;
 mod health;
 mod instances;
 mod jobs;
@@ -25,6 +26,8 @@ use tonic::{Request, Response, Status};
 use crate::auth::roles::{GRPC, Need, need};
 use crate::auth::{Access, Denied, Tokens};
 use crate::problem::Problem;
+pub(crate) use decisions::evaluated;
+pub(crate) use refusal::TENANT;
 pub(crate) use topology::seen;
 use wire::{Admission, Routes};
 
@@ -52,6 +55,7 @@ pub(crate) fn routes(node: Node, address: SocketAddr, stop: watch::Receiver<bool
             instances::create_with_result,
         )
         .unary("/gateway_protocol.Gateway/CancelProcessInstance", instances::cancel)
+        .unary("/gateway_protocol.Gateway/EvaluateDecision", decisions::evaluate)
         .unary("/gateway_protocol.Gateway/SetVariables", instances::set_variables)
         .unary("/gateway_protocol.Gateway/ResolveIncident", instances::resolve)
         .unary("/gateway_protocol.Gateway/PublishMessage", instances::publish)

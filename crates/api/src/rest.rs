@@ -7,6 +7,7 @@
 
 mod body;
 mod connection;
+mod decisions;
 mod deployments;
 mod documents;
 mod guard;

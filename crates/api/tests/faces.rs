@@ -4,6 +4,9 @@
 #[path = "support/authority.rs"]
 mod authority;
 #[cfg(test)]
+#[path = "faces/decisions.rs"]
+mod decisions;
+#[cfg(test)]
 #[path = "faces/documents.rs"]
 mod documents;
 #[cfg(test)]

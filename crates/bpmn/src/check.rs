@@ -11,8 +11,9 @@ mod flow;
 mod reach;
 mod scope;
 
+use markup::Report;
+
 use crate::program::{Kind, Program};
-use crate::report::Report;
 use crate::source::{Flow, Form, Process};
 
 /// Checks one process; `flow_sources` stand beside `program.flows`.

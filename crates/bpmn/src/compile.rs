@@ -19,12 +19,13 @@ mod timer;
 mod unused;
 mod wiring;
 
+use markup::{Place, Report, short};
+
 use crate::check;
 use crate::code;
 use crate::compile::mapping::Direction;
 use crate::compile::wiring::{Edges, Wiring};
-use crate::program::{Element, ElementIndex, FlowIndex, Kind, Place, Program, StartTrigger};
-use crate::report::{Report, short};
+use crate::program::{Element, ElementIndex, FlowIndex, Kind, Program, StartTrigger};
 use crate::source::{Extensions, Form, Node, Process, Text};
 
 /// Compiles and checks one process. The result is to be dropped if errors were reported.

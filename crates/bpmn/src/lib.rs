@@ -8,23 +8,22 @@
 mod check;
 mod code;
 mod compile;
-mod diagnostic;
-mod place;
 mod program;
-mod report;
 mod source;
 mod text;
 mod xml;
 
 pub use code::CODES;
-pub use diagnostic::{Diagnostic, Severity};
+pub use markup::{Diagnostic, Place, Severity};
 pub use program::{
     Binding, CallActivity, CalledDecision, Catch, Element, ElementIndex, Flow, FlowIndex, JobSpec,
-    Kind, LockSpec, LoopSpec, Mapping, MessageSpec, Place, Program, Publication, Rule, Script,
-    SendSpec, StartTrigger, Target, TimerSpec, TimerText,
+    Kind, LockSpec, LoopSpec, Mapping, MessageSpec, Program, Publication, Rule, Script, SendSpec,
+    StartTrigger, Target, TimerSpec, TimerText,
 };
 
-use report::{Report, Spot};
+use markup::{Bounds, Report};
+
+use crate::code::FORMAT;
 
 /// What one BPMN file holds.
 #[derive(Debug, Clone)]
@@ -54,15 +53,23 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// What of it concerns XML.
+    fn bounds(&self) -> Bounds {
+        let Self { bytes_max: _, depth_max, attributes_max, nodes_max } = *self;
+        Bounds { depth_max, attributes_max, nodes_max }
+    }
+}
+
 /// Reads, checks and compiles a BPMN file.
 ///
 /// # Errors
 /// All problems at once, each with its place, sorted by it; never only the first. Past 1,000, the
 /// last one (`BPMN-012`) says how many more there are. Warnings are among them.
 pub fn read(xml: &[u8], limits: &Limits) -> Result<Model, Vec<Diagnostic>> {
-    let text = decode(xml, limits)?;
-    let mut report = Report::new(text);
-    let Some(document) = xml::parse(text, limits, &mut report) else {
+    let text = markup::decode(FORMAT, "", xml, limits.bytes_max)?;
+    let mut report = Report::new(FORMAT, "", text);
+    let Some(document) = markup::parse(text, &limits.bounds(), &mut report) else {
         return Err(report.finish());
     };
     let processes = xml::read(&document, &mut report);
@@ -79,30 +86,10 @@ pub fn read(xml: &[u8], limits: &Limits) -> Result<Model, Vec<Diagnostic>> {
 /// # Errors
 /// As [`read`]; the places are those of the text.
 pub fn read_text(text: &str) -> Result<Program, Vec<Diagnostic>> {
-    let text = decode(text.as_bytes(), &Limits::default())?;
-    let mut report = Report::new(text);
+    let bytes_max = Limits::default().bytes_max;
+    let text = markup::decode(FORMAT, "", text.as_bytes(), bytes_max)?;
+    let mut report = Report::new(FORMAT, "", text);
     let source = text::parse(text, &mut report);
     let program = compile::process(&source, &mut report);
     if report.errors() == 0 { Ok(program) } else { Err(report.finish()) }
-}
-
-/// The text of a file that is not too large and is UTF-8.
-fn decode<'a>(bytes: &'a [u8], limits: &Limits) -> Result<&'a str, Vec<Diagnostic>> {
-    let bytes_max = limits.bytes_max;
-    if bytes.len() > bytes_max {
-        let mut report = Report::new("");
-        let message = format!("the file has {} bytes, at most {bytes_max} are read", bytes.len());
-        let hint = "split it into several files, one process each";
-        report.error(code::FILE_TOO_LARGE, Spot::file(0), message, hint);
-        return Err(report.finish());
-    }
-    std::str::from_utf8(bytes).map_err(|error| {
-        let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
-        let valid = String::from_utf8_lossy(valid);
-        let mut report = Report::new(&valid);
-        let message = format!("the byte at offset {} is not UTF-8", error.valid_up_to());
-        let hint = "save the file with the encoding UTF-8";
-        report.error(code::NOT_UTF8, Spot::file(u32::MAX), message, hint);
-        report.finish()
-    })
 }

@@ -8,6 +8,7 @@
 //! Read first: [`Program`], then [`Element`], then [`Kind`].
 
 use feel::{Expression, Str};
+use markup::Place;
 
 /// Position of an element in [`Program::elements`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,15 +21,6 @@ pub struct FlowIndex(pub u32);
 impl ElementIndex {
     /// The process itself.
     pub const PROCESS: Self = Self(0);
-}
-
-/// Line and column in the source, both from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct Place {
-    /// Line, from 1.
-    pub line: u32,
-    /// Column, from 1.
-    pub column: u32,
 }
 
 /// One executable process.

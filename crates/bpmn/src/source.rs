@@ -8,8 +8,9 @@
 
 use std::borrow::Cow;
 
+use markup::{Spot, short};
+
 use crate::program::TimerText;
-use crate::report::{Spot, short};
 
 /// Text and the byte offset where it stands.
 #[derive(Debug, Clone)]

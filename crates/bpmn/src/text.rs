@@ -29,8 +29,9 @@ mod line;
 
 use std::collections::BTreeMap;
 
+use markup::{Report, Spot};
+
 use crate::code;
-use crate::report::{Report, Spot};
 use crate::source::{Entry, Extensions, Form, Node, Process, Text};
 use crate::text::lexer::Token;
 use crate::text::line::{Line, Target};

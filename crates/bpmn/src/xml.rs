@@ -1,8 +1,8 @@
 //! BPMN 2.0 XML, as the Camunda Modeler and others write it, to the common source form.
 //!
-//! A file is first scanned against the limits, then read into a tree, then taken apart: one file
-//! for the root, one for processes, one for events, one for extension elements. Namespaces are
-//! recognised by their URI, whatever the prefix.
+//! The tree that `markup` makes of a file is taken apart: one file for the root, one for processes,
+//! one for events, one for extension elements. Namespaces are recognised by their URI, whatever
+//! the prefix.
 //!
 //! Boundary: reports what cannot be read or is not supported; what is wrong with the model is
 //! found by `compile` and `check`. No recursion over the tree.
@@ -12,15 +12,11 @@ mod definitions;
 mod event;
 mod extension;
 mod process;
-mod scan;
 mod support;
 
-use roxmltree::{Attribute, Document, Node, ParsingOptions};
+use markup::Report;
+use roxmltree::{Attribute, Document, Node};
 
-use crate::Limits;
-use crate::code;
-use crate::program::Place;
-use crate::report::{Report, Spot};
 use crate::source::{Process, Text};
 
 /// The namespace of BPMN 2.0.
@@ -30,43 +26,9 @@ const ZEEBE: &str = "http://camunda.org/schema/zeebe/1.0";
 /// Our own namespace.
 const POINTSMAN: &str = "http://pointsman.dev/schema/1.0";
 
-/// Parses `text`, which has passed [`scan`]; nothing comes back if it is no XML.
-pub(crate) fn parse<'t>(
-    text: &'t str,
-    limits: &Limits,
-    report: &mut Report<'_>,
-) -> Option<Document<'t>> {
-    if !scan::scan(text, limits, report) {
-        return None;
-    }
-    // One more than the scan counts: the document itself is a node of the tree.
-    let nodes_limit = u32::try_from(limits.nodes_max).unwrap_or(u32::MAX).saturating_add(1);
-    let options = ParsingOptions { allow_dtd: false, nodes_limit, ..ParsingOptions::default() };
-    match Document::parse_with_options(text, options) {
-        Ok(document) => Some(document),
-        Err(error) => {
-            not_well_formed(&error, report);
-            None
-        }
-    }
-}
-
 /// The executable processes of the file.
 pub(crate) fn read<'a>(document: &'a Document<'_>, report: &mut Report<'_>) -> Vec<Process<'a>> {
     definitions::read(document, report)
-}
-
-fn not_well_formed(error: &roxmltree::Error, report: &mut Report<'_>) {
-    let position = error.pos();
-    let at = match error {
-        roxmltree::Error::UnclosedRootNode
-        | roxmltree::Error::UnexpectedEndOfStream
-        | roxmltree::Error::NoRootNode => u32::MAX,
-        _ => report.offset(Place { line: position.row, column: position.col }),
-    };
-    let message = error.to_string().replace(&format!(" at {position}"), "").replace('\'', "`");
-    let hint = "correct the XML at this place, or save the file again with a modeler";
-    report.error(code::NOT_WELL_FORMED, Spot::file(at), message, hint);
 }
 
 /// Whether `node` is the BPMN element `name`.

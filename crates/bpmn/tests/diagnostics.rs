@@ -1,27 +1,11 @@
 //! What is reported of a wrong model, in the text form: text in, text out.
 
-use bpmn::{Diagnostic, Severity, read_text};
-use expect_test::{Expect, expect};
+#[path = "support/shown.rs"]
+mod shown;
 
-fn check(text: &str, expected: &Expect) {
-    let shown = match read_text(text) {
-        Ok(program) => format!("{} elements\n", program.elements.len()),
-        Err(found) => found.iter().map(show).collect(),
-    };
-    expected.assert_eq(&shown);
-}
-
-fn show(found: &Diagnostic) -> String {
-    let severity = match found.severity {
-        Severity::Warning => "warning",
-        Severity::Error => "error",
-    };
-    let element = found.element.as_deref().unwrap_or("-");
-    format!(
-        "{severity}[{}] {}:{} ({element}) {}\n  hint: {}\n",
-        found.code, found.place.line, found.place.column, found.message, found.hint
-    )
-}
+use bpmn::read_text;
+use expect_test::expect;
+use shown::check;
 
 #[test]
 fn everything_that_is_supported() {

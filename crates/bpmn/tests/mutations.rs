@@ -110,7 +110,7 @@ fn check(result: Result<impl Sized, Vec<bpmn::Diagnostic>>) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
 
-    /// Shows BPM-1.
+    /// Shows BPM-1 and MKU-1.
     #[test]
     fn damaged_files_are_read_or_refused(
         file in any::<Index>(),

@@ -1,28 +1,12 @@
 //! What is ours in a model: lock steps and logical servers, in the text form and as a modeler
 //! writes them.
 
-use bpmn::{Diagnostic, Kind, Limits, Severity, read, read_text};
-use expect_test::{Expect, expect};
+#[path = "support/shown.rs"]
+mod shown;
 
-fn check(text: &str, expected: &Expect) {
-    let shown = match read_text(text) {
-        Ok(program) => format!("{} elements\n", program.elements.len()),
-        Err(found) => found.iter().map(show).collect(),
-    };
-    expected.assert_eq(&shown);
-}
-
-fn show(found: &Diagnostic) -> String {
-    let severity = match found.severity {
-        Severity::Warning => "warning",
-        Severity::Error => "error",
-    };
-    let element = found.element.as_deref().unwrap_or("-");
-    format!(
-        "{severity}[{}] {}:{} ({element}) {}\n  hint: {}\n",
-        found.code, found.place.line, found.place.column, found.message, found.hint
-    )
-}
+use bpmn::{Kind, Limits, read};
+use expect_test::expect;
+use shown::{check, show};
 
 /// A file with these steps between `start` and `end`, in the prefixes of the Camunda Modeler.
 fn modeled(steps: &str) -> String {

@@ -4,9 +4,26 @@
 //! the case is found; a page per code stands in `docs/errors`.
 //! Read first: [`CODES`].
 
-/// A stable diagnostic code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Code(pub(crate) &'static str);
+pub(crate) use markup::Code;
+use markup::{Codes, Format};
+
+/// What files of this kind have of their own.
+pub(crate) const FORMAT: &Format = &Format {
+    name: "DMN",
+    split: "split it into several files and import them",
+    flatten: "take parts out into decisions or business knowledge models of their own",
+    codes: Codes {
+        too_large: FILE_TOO_LARGE,
+        not_utf8: NOT_UTF8,
+        not_well_formed: NOT_WELL_FORMED,
+        document_type: DOCUMENT_TYPE,
+        too_deep: TOO_DEEP,
+        too_many_attributes: TOO_MANY_ATTRIBUTES,
+        too_many_nodes: TOO_MANY_NODES,
+        too_many_namespaces: TOO_MANY_NAMESPACES,
+        more_problems: MORE_PROBLEMS,
+    },
+};
 
 macro_rules! codes {
     ($($name:ident $code:literal $title:literal;)*) => {

@@ -21,7 +21,7 @@ use crate::model::{Graph, Logic, Model, Requirement, Target};
 
 pub(crate) use frame::Frame;
 pub(crate) use index::Index;
-pub use outcome::{Evaluated, Failure, Input, Matched, Outcome};
+pub use outcome::{Evaluated, Failure, Given, Input, Matched, Outcome};
 
 use function::Invocable;
 use outcome::Journal;
@@ -79,7 +79,7 @@ impl Model {
             lookup,
         });
         let mut session = Session::new(environment);
-        let mut run = Run::new(&shared, &mut session, Given::Input(input.clone()));
+        let mut run = Run::new(&shared, &mut session, Supplied::Input(input.clone()));
         let value = match target {
             Target::Decision(index) => run.decide(index),
             Target::Input(_) | Target::Knowledge(_) | Target::Service(_) => {
@@ -117,7 +117,7 @@ pub(crate) struct Shared {
 
 /// Where the values of input data come from.
 #[derive(Debug)]
-enum Given {
+enum Supplied {
     /// By name.
     Input(Context),
     /// The arguments of a decision service.
@@ -128,7 +128,7 @@ enum Given {
 struct Run<'r, 'e> {
     shared: &'r Arc<Shared>,
     session: &'r mut Session<'e>,
-    given: Given,
+    given: Supplied,
     /// Results of decisions.
     values: BTreeMap<usize, Value>,
     place: Place,
@@ -143,7 +143,7 @@ struct Place {
 }
 
 impl<'r, 'e> Run<'r, 'e> {
-    fn new(shared: &'r Arc<Shared>, session: &'r mut Session<'e>, given: Given) -> Self {
+    fn new(shared: &'r Arc<Shared>, session: &'r mut Session<'e>, given: Supplied) -> Self {
         Self { shared, session, given, values: BTreeMap::new(), place: Place::default() }
     }
 
@@ -179,7 +179,7 @@ impl<'r, 'e> Run<'r, 'e> {
 
     /// Evaluates a decision whose requirements are known.
     fn decision(&mut self, index: usize) -> Value {
-        if let Given::Arguments(arguments) = &self.given
+        if let Supplied::Arguments(arguments) = &self.given
             && let Some(value) = arguments.get(&Target::Decision(index))
         {
             return value.clone();
@@ -192,7 +192,7 @@ impl<'r, 'e> Run<'r, 'e> {
         };
         self.place = Place { decision: name, rule: None, cell: None };
         let mut frame = self.frame(&decision.requires);
-        let mut record = Evaluated::of(&decision.title);
+        let mut record = Evaluated::of(&decision.title, &decision.logic.logic);
         let value = match &decision.logic.logic {
             Logic::Table(table) => self.table(table, &frame, Some(&mut record)),
             _ => self.eval(&decision.logic, &mut frame),
@@ -250,10 +250,10 @@ impl<'r, 'e> Run<'r, 'e> {
         let shared = self.shared.clone();
         let input = &shared.graph.inputs[index];
         let value = match &self.given {
-            Given::Arguments(arguments) => {
+            Supplied::Arguments(arguments) => {
                 return arguments.get(&Target::Input(index)).cloned().unwrap_or_default();
             }
-            Given::Input(context) => {
+            Supplied::Input(context) => {
                 let within = input.path.iter().try_fold(context, |context, name| {
                     context.get(name).and_then(Value::as_context)
                 });

@@ -109,7 +109,7 @@ impl Kind {
                     Some(true) => Ok(fitted),
                     _ => Err(Misfit(format!(
                         "the value is not among those allowed: `{}`",
-                        crate::report::short(tests.text())
+                        markup::short(tests.text())
                     ))),
                 }
             }

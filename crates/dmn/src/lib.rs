@@ -7,20 +7,19 @@
 //! Read first: [`Model`], then [`read`], then [`Model::evaluate`].
 
 mod code;
-mod diagnostic;
 mod evaluate;
 mod kind;
 mod model;
-mod place;
 mod read;
-mod report;
 pub mod tck;
 mod xml;
 
 pub use code::CODES;
-pub use diagnostic::{Diagnostic, Place, Severity};
-pub use evaluate::{Evaluated, Failure, Input, Matched, Outcome};
+pub use evaluate::{Evaluated, Failure, Given, Input, Matched, Outcome};
+pub use markup::{Diagnostic, Place, Severity};
 pub use model::Model;
+
+use markup::Bounds;
 
 /// One DMN file.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +46,14 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self { bytes_max: 4 * 1024 * 1024, depth_max: 200, attributes_max: 256, nodes_max: 400_000 }
+    }
+}
+
+impl Limits {
+    /// What of it concerns XML.
+    pub(crate) fn bounds(&self) -> Bounds {
+        let Self { bytes_max: _, depth_max, attributes_max, nodes_max } = *self;
+        Bounds { depth_max, attributes_max, nodes_max }
     }
 }
 

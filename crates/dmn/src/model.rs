@@ -9,8 +9,8 @@ mod table;
 use std::sync::Arc;
 
 use feel::{Expression, Parameter, Str};
+use markup::Diagnostic;
 
-use crate::diagnostic::Diagnostic;
 use crate::kind::{Kind, TypeDefinition};
 
 pub(crate) use table::{Column, HitPolicy, Output, Rule, Table};
@@ -22,6 +22,7 @@ pub struct Model(pub(crate) Arc<Graph>);
 /// All elements of a file and of the files that it imports.
 #[derive(Debug)]
 pub(crate) struct Graph {
+    pub(crate) id: Str,
     pub(crate) name: Str,
     pub(crate) namespace: Str,
     pub(crate) dialect: feel::Dialect,
@@ -151,6 +152,12 @@ pub(crate) struct FunctionLogic {
 }
 
 impl Model {
+    /// The id of the main file's definitions, or else their name.
+    #[must_use]
+    pub fn id(&self) -> &Str {
+        if self.0.id.is_empty() { &self.0.name } else { &self.0.id }
+    }
+
     /// The name of the main file's definitions.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -186,6 +193,27 @@ impl Model {
     #[must_use]
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.0.warnings
+    }
+}
+
+impl Logic {
+    /// The DMN element; empty if there is none.
+    pub(crate) fn element(&self) -> &'static str {
+        match self {
+            Self::Nothing(_) => "",
+            Self::Literal(_) => "literalExpression",
+            Self::Table(_) => "decisionTable",
+            Self::Context(_) => "context",
+            Self::Invocation(_) => "invocation",
+            Self::Relation(..) => "relation",
+            Self::List(_) => "list",
+            Self::Function(_) => "functionDefinition",
+            Self::Conditional(_) => "conditional",
+            Self::For(_) => "for",
+            Self::Some(_) => "some",
+            Self::Every(_) => "every",
+            Self::Filter(_) => "filter",
+        }
     }
 }
 

@@ -13,39 +13,40 @@ mod types;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use feel::{Dialect, Str};
+use feel::{Dialect, Entries, Str};
+use markup::{Diagnostic, Report, Severity, Spot};
 use roxmltree::{Document, Node};
 
-use crate::code::{self, Code};
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::code::{self, Code, FORMAT};
 use crate::kind::TypeDefinition;
 use crate::model::{Decision, Graph, InputElement, Knowledge, Model, Service, Target};
-use crate::report::{Report, Spot};
 use crate::{Limits, Rigour, Source, xml};
 
 /// Reads `main` and what it imports of `others`.
-pub(crate) fn read(
+pub(crate) fn read<'s>(
     main: &Source<'_>,
-    others: &[Source<'_>],
+    others: &[Source<'s>],
     limits: &Limits,
     rigour: Rigour,
 ) -> Result<Model, Vec<Diagnostic>> {
-    let text = decode(main, limits)?;
-    let mut report = Report::new(main.name, text);
-    let Some(document) = xml::parse(text, limits, &mut report) else {
+    let text = markup::decode(FORMAT, main.name, main.xml, limits.bytes_max)?;
+    let mut report = Report::new(FORMAT, main.name, text);
+    let Some(document) = markup::parse(text, &limits.bounds(), &mut report) else {
         return Err(report.finish());
     };
     if let Err(refused) = definitions::check_root(document.root_element()) {
         report.error(refused.0, refused.1, refused.2, refused.3);
         return Err(report.finish());
     }
-    let texts: Vec<_> = others.iter().map(|other| decode(other, limits).ok()).collect();
+    let decode =
+        |other: &Source<'s>| markup::decode(FORMAT, other.name, other.xml, limits.bytes_max).ok();
+    let texts: Vec<_> = others.iter().map(decode).collect();
     let imported = imported(&document, others, &texts, limits);
     let mut files = vec![File::new(&document)];
     let mut reports = vec![report];
     for (name, document) in &imported {
         files.push(File::new(document));
-        reports.push(Report::new(name, document.input_text()));
+        reports.push(Report::new(FORMAT, name, document.input_text()));
     }
     let mut reader = Reader {
         files,
@@ -76,9 +77,8 @@ pub(crate) struct File<'a> {
     pub(crate) elements: BTreeMap<Str, Target>,
     pub(crate) dialect: Dialect,
     /// Names of several words or with operators that contexts of this file may have.
-    pub(crate) entries: Vec<Str>,
-    /// Those names, and the names of its types, by their first words.
-    pub(crate) entry_words: BTreeMap<Str, Vec<Str>>,
+    pub(crate) entries: Arc<Entries>,
+    /// The names of its types, by their first words.
     pub(crate) type_words: BTreeMap<Str, Vec<Str>>,
 }
 
@@ -123,8 +123,7 @@ impl<'a> File<'a> {
             types: BTreeMap::new(),
             elements: BTreeMap::new(),
             dialect: definitions::dialect(root),
-            entries: Vec::new(),
-            entry_words: BTreeMap::new(),
+            entries: Arc::default(),
             type_words: BTreeMap::new(),
         }
     }
@@ -185,6 +184,7 @@ impl Reader<'_> {
         let Some(main) = self.files.first().filter(|_| errors == 0) else { return Err(found) };
         debug_assert!(found.iter().all(|problem| problem.severity == Severity::Warning));
         Ok(Model(Arc::new(Graph {
+            id: xml::id(main.root).into(),
             name: xml::name(main.root, "name").unwrap_or_default().into(),
             namespace: main.namespace.clone(),
             dialect: main.dialect,
@@ -218,8 +218,8 @@ fn imported<'s>(
         .iter()
         .zip(texts)
         .filter_map(|(other, text)| {
-            let mut report = Report::new(other.name, (*text)?);
-            Some((other.name, xml::parse((*text)?, limits, &mut report)?))
+            let mut report = Report::new(FORMAT, other.name, (*text)?);
+            Some((other.name, markup::parse((*text)?, &limits.bounds(), &mut report)?))
         })
         .collect();
     let mut found: Vec<(&str, Document<'_>)> = Vec::new();
@@ -240,26 +240,4 @@ fn imported<'s>(
         }
     }
     found
-}
-
-/// The text of a file that is not too large and is UTF-8.
-fn decode<'a>(source: &Source<'a>, limits: &Limits) -> Result<&'a str, Vec<Diagnostic>> {
-    let bytes_max = limits.bytes_max;
-    if source.xml.len() > bytes_max {
-        let mut report = Report::new(source.name, "");
-        let length = source.xml.len();
-        let message = format!("the file has {length} bytes, at most {bytes_max} are read");
-        let hint = "split it into several files and import them";
-        report.error(code::FILE_TOO_LARGE, Spot::file(0), message, hint);
-        return Err(report.finish());
-    }
-    std::str::from_utf8(source.xml).map_err(|error| {
-        let valid = source.xml.get(..error.valid_up_to()).unwrap_or_default();
-        let valid = String::from_utf8_lossy(valid);
-        let mut report = Report::new(source.name, &valid);
-        let message = format!("the byte at offset {} is not UTF-8", error.valid_up_to());
-        let hint = "save the file with the encoding UTF-8";
-        report.error(code::NOT_UTF8, Spot::file(u32::MAX), message, hint);
-        report.finish()
-    })
 }

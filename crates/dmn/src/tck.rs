@@ -6,10 +6,9 @@
 mod value;
 
 use feel::{Context, Environment, Value};
+use markup::{Diagnostic, Report, Spot};
 use roxmltree::Node;
 
-use crate::diagnostic::Diagnostic;
-use crate::report::{Report, Spot};
 use crate::{Limits, Source, code, read_tolerant, xml};
 
 /// One file of tests.
@@ -60,8 +59,8 @@ impl Suite {
     /// What makes it unreadable.
     pub fn read(source: &Source<'_>, limits: &Limits) -> Result<Self, Vec<Diagnostic>> {
         let text = String::from_utf8_lossy(source.xml);
-        let mut report = Report::new(source.name, &text);
-        let Some(document) = xml::parse(&text, limits, &mut report) else {
+        let mut report = Report::new(code::FORMAT, source.name, &text);
+        let Some(document) = markup::parse(&text, &limits.bounds(), &mut report) else {
             return Err(report.finish());
         };
         let root = document.root_element();

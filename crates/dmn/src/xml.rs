@@ -1,57 +1,15 @@
-//! XML of DMN 1.1 to 1.5: bytes to a tree, and what is read from its nodes again and again.
+//! XML of DMN 1.1 to 1.5: what is read from its nodes again and again.
 //!
-//! A file is first scanned against the limits, then read into a tree.
-//!
-//! Boundary: knows the namespace of DMN, not its elements.
-//! Read first: [`parse`].   Tests: `tests/diagnostics.rs`
-
-mod scan;
+//! Boundary: knows the namespace of DMN, not its elements; `markup` makes the tree.
+//! Read first: [`dmn_name`], then [`content`].   Tests: `tests/diagnostics.rs`
 
 use std::borrow::Cow;
 
-use roxmltree::{Document, Node, ParsingOptions};
-
-use crate::Limits;
-use crate::code;
-use crate::diagnostic::Place;
-use crate::report::{Report, Spot};
+use markup::Spot;
+use roxmltree::Node;
 
 /// The namespace of the elements that Camunda adds.
 const ZEEBE: &str = "http://camunda.org/schema/zeebe/1.0";
-
-/// Parses `text`; nothing comes back if it is no XML or past the limits.
-pub(crate) fn parse<'t>(
-    text: &'t str,
-    limits: &Limits,
-    report: &mut Report<'_>,
-) -> Option<Document<'t>> {
-    if !scan::scan(text, limits, report) {
-        return None;
-    }
-    // One more than the scan counts: the document itself is a node of the tree.
-    let nodes_limit = u32::try_from(limits.nodes_max).unwrap_or(u32::MAX).saturating_add(1);
-    let options = ParsingOptions { allow_dtd: false, nodes_limit, ..ParsingOptions::default() };
-    match Document::parse_with_options(text, options) {
-        Ok(document) => Some(document),
-        Err(error) => {
-            not_well_formed(&error, report);
-            None
-        }
-    }
-}
-
-fn not_well_formed(error: &roxmltree::Error, report: &mut Report<'_>) {
-    let position = error.pos();
-    let at = match error {
-        roxmltree::Error::UnclosedRootNode
-        | roxmltree::Error::UnexpectedEndOfStream
-        | roxmltree::Error::NoRootNode => u32::MAX,
-        _ => report.offset(Place { line: position.row, column: position.col }),
-    };
-    let message = error.to_string().replace(&format!(" at {position}"), "").replace('\'', "`");
-    let hint = "correct the XML at this place, or save the file again with a modeler";
-    report.error(code::NOT_WELL_FORMED, Spot::file(at), message, hint);
-}
 
 /// Whether `namespace` is that of the models of some version of DMN.
 pub(crate) fn is_model_namespace(namespace: &str) -> bool {

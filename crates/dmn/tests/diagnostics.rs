@@ -33,7 +33,7 @@ fn show(found: &Diagnostic) -> String {
     )
 }
 
-/// Shows DRP-1: all at once, sorted by place.
+/// Shows RPT-1: all at once, sorted by place.
 #[test]
 fn all_problems_are_reported_at_once() {
     check(
@@ -139,7 +139,7 @@ fn what_is_no_dmn_is_refused() {
     );
 }
 
-/// Shows DSC-1.
+/// Shows SCN-1.
 #[test]
 fn what_is_past_the_limits_is_refused() {
     let small = Limits { bytes_max: 1000, depth_max: 5, attributes_max: 3, nodes_max: 20 };

@@ -106,6 +106,46 @@ fn each_hit_policy_makes_its_own_of_the_rules_that_match() {
     }
 }
 
+/// A model as Camunda's tools write it.
+fn camundas(elements: &str) -> Model {
+    let xml = format!(
+        "<definitions xmlns=\"https://www.omg.org/spec/DMN/20191111/MODEL/\" name=\"n\" id=\"g\" \
+         namespace=\"urn:n\" exporter=\"Camunda Modeler\">{elements}</definitions>"
+    );
+    let source = Source { name: "test.dmn", xml: xml.as_bytes() };
+    read(&source, &[], &Limits::default()).unwrap()
+}
+
+#[test]
+fn a_table_of_which_no_rule_matches_is_null_in_camundas_dialect() {
+    let rules = [("> 100", "1")];
+    for policy in ["FIRST", "PRIORITY", "OUTPUT ORDER", "RULE ORDER", "COLLECT", "UNIQUE", "ANY"] {
+        let elements = table(&format!("hitPolicy=\"{policy}\""), "", &rules);
+        for model in [model(&elements), camundas(&elements)] {
+            assert_eq!(show(&run(&model, "d", "{\"x\": 7}")), "null", "{policy}");
+        }
+    }
+    for (aggregation, standard) in [("SUM", "null"), ("MIN", "null"), ("COUNT", "0")] {
+        let attributes = format!("hitPolicy=\"COLLECT\" aggregation=\"{aggregation}\"");
+        let elements = table(&attributes, "", &rules);
+        assert_eq!(show(&run(&model(&elements), "d", "{\"x\": 7}")), standard, "{aggregation}");
+        assert_eq!(show(&run(&camundas(&elements), "d", "{\"x\": 7}")), "null", "{aggregation}");
+    }
+}
+
+#[test]
+fn outputs_without_a_default_are_left_out_in_camundas_dialect() {
+    let elements = "<decision id=\"d\" name=\"D\"><variable name=\"D\"/><decisionTable>\
+        <input><inputExpression><text>x</text></inputExpression></input>\
+        <output name=\"a\"><defaultOutputEntry><text>1</text></defaultOutputEntry></output>\
+        <output name=\"b\"/>\
+        <rule><inputEntry><text>1</text></inputEntry><outputEntry><text>2</text></outputEntry>\
+        <outputEntry><text>3</text></outputEntry></rule></decisionTable></decision>";
+    let of = |model: &Model| show(&run(model, "d", "{\"x\": 7}"));
+    assert_eq!(of(&model(elements)), "{\"a\":1,\"b\":null}");
+    assert_eq!(of(&camundas(elements)), "1");
+}
+
 #[test]
 fn numbers_are_aggregated() {
     for (aggregation, expected) in [("SUM", "6"), ("MIN", "1"), ("MAX", "3"), ("COUNT", "3")] {
@@ -132,7 +172,7 @@ fn the_audit_log_learns_inputs_rules_and_outputs() {
     assert_eq!(&*decision.inputs[0].label, "the x");
     assert_eq!(decision.inputs[0].value, Value::from(7));
     assert_eq!(decision.matched[0].rule, 2);
-    assert_eq!(decision.matched[0].outputs[0].1, Value::from(8));
+    assert_eq!(decision.matched[0].outputs[0].value, Value::from(8));
     assert_eq!(decision.output, Value::from(8));
 }
 

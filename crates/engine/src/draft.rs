@@ -7,18 +7,22 @@
 //! DRF-2 a decision that finds a broken invariant goes no further, and quarantines the instance.
 //! Read first: [`Draft`].
 
+mod warned;
+
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use bpmn::{Element, ElementIndex, Program};
-use feel::{Evaluation, Expression, Scope, Value};
+use feel::{Evaluation, Expression, Scope, Value, Warning};
 
 use crate::effect::Effect;
 use crate::event::Event;
 use crate::ids::{KeyCursor, StepKey};
 use crate::instance::{Instance, Rules, Step, apply};
 use crate::limits::Stamp;
+
+use warned::Warned;
 
 /// Notes an assumption of the engine that does not hold, with the invariant it breaks: a panic in
 /// tests, in production an incident that quarantines the instance.
@@ -60,6 +64,8 @@ pub(crate) struct Draft<'a, 's> {
     pub(crate) doubt: Option<String>,
     /// Where the next key comes from; goes into the state with [`Event::TurnEnded`].
     pub(crate) keys: KeyCursor,
+    /// What expressions tolerated since the last event.
+    warned: Warned,
     /// Keys from this one on are new in this decision.
     first_key: u64,
 }
@@ -87,6 +93,7 @@ impl<'a, 's> Draft<'a, 's> {
             halted,
             doubt: None,
             keys,
+            warned: Warned::default(),
             first_key: keys.block.0 + u64::from(keys.next),
         }
     }
@@ -98,8 +105,15 @@ impl<'a, 's> Draft<'a, 's> {
         self.doubt.get_or_insert(what);
     }
 
-    /// Makes an event happen.
+    /// Makes an event happen, behind what expressions tolerated on the way to it.
     pub(crate) fn record(&mut self, event: Event) {
+        for (step, warnings) in self.warned.take() {
+            self.happen(Event::ExpressionWarned { step, warnings });
+        }
+        self.happen(event);
+    }
+
+    fn happen(&mut self, event: Event) {
         apply(self.state, &event);
         self.events.push(event);
     }
@@ -146,16 +160,26 @@ impl<'a, 's> Draft<'a, 's> {
 
     /// Evaluates over the variables that `step` sees.
     pub(crate) fn evaluate(&self, expression: &Expression, step: StepKey) -> Evaluation {
-        expression.evaluate(&View { instance: self.state, step }, &self.stamp.environment())
+        let view = View { instance: self.state, step };
+        let evaluation = expression.evaluate(&view, &self.stamp.environment());
+        self.warned.note(step, expression.text(), &evaluation.warnings);
+        evaluation
     }
 
-    /// The value over `scope`, or why there is none.
+    /// Notes what evaluating `text` for a step tolerated.
+    pub(crate) fn warn(&self, step: StepKey, text: &str, warnings: &[Warning]) {
+        self.warned.note(step, text, warnings);
+    }
+
+    /// The value that `step` has over `scope`, or why there is none.
     pub(crate) fn value(
         &self,
         expression: &Expression,
+        step: StepKey,
         scope: &dyn Scope,
     ) -> Result<Value, String> {
         let evaluation = expression.evaluate(scope, &self.stamp.environment());
+        self.warned.note(step, expression.text(), &evaluation.warnings);
         match evaluation.failure {
             Some(why) => Err(why),
             None => Ok(evaluation.value),

@@ -502,4 +502,15 @@ pub enum Event {
         #[n(4)]
         evaluated: Vec<EvaluatedDecision>,
     },
+    /// Expressions tolerated something, and went on with null.
+    #[n(45)]
+    ExpressionWarned {
+        /// The step that they were evaluated for.
+        #[n(0)]
+        step: StepKey,
+        /// The expressions and what they tolerated, without any value of a variable.
+        #[n(1)]
+        #[cbor(with = "crate::value::texts")]
+        warnings: Vec<Str>,
+    },
 }

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use bpmn::Program;
 use engine::Event;
 use engine::ids::{Blocks, DefinitionKey, InstanceKey, ShardId, StepKey};
 use engine::instance::{Instance, JobState, Rules, Wait, apply, begin, decide, start};
@@ -43,55 +44,80 @@ fn golden(name: &str, now: &[u8]) -> Vec<u8> {
     })
 }
 
+/// An instance that runs, with all its events.
+struct Played {
+    program: Program,
+    blocks: Blocks,
+    state: Instance,
+    events: Vec<Event>,
+}
+
+impl Played {
+    const RULES: Rules = Rules { definition: DefinitionKey(7), version: 3, optimize_locally: true };
+
+    fn start(model: &str, command: Start) -> Self {
+        let program = bpmn::read_text(model).expect("a model");
+        let limits = Limits::default();
+        let mut blocks = Blocks::new(ShardId(1), 2);
+        let mut stamp = stamp(&limits, &mut blocks);
+        let key = InstanceKey(stamp.blocks.take().first());
+        let (state, decision) =
+            start(key, &program, &Self::RULES, command, &mut stamp).expect("it starts");
+        Self { program, blocks, state, events: decision.events }
+    }
+
+    fn tell(&mut self, command: Command) {
+        let limits = Limits::default();
+        let mut stamp = stamp(&limits, &mut self.blocks);
+        let decision = decide(&mut self.state, &self.program, &Self::RULES, command, &mut stamp);
+        self.events.extend(decision.expect("it is accepted").events);
+    }
+}
+
+fn stamp<'a>(limits: &'a Limits, blocks: &'a mut Blocks) -> Stamp<'a> {
+    Stamp { now_ms: 1_767_225_600_000, limits, blocks, decisions: &engine::NoDecisions }
+}
+
+fn bare() -> Start {
+    Start {
+        element: None,
+        variables: feel::Context::default(),
+        caller: None,
+        origin: None,
+        holds: None,
+        business_key: None,
+    }
+}
+
 /// An instance in the middle of everything, with all its events.
 fn instance() -> (Instance, Vec<Event>) {
-    let program = bpmn::read_text(MODEL).expect("a model");
-    let limits = Limits::default();
-    let mut blocks = Blocks::new(ShardId(1), 2);
-    let rules = Rules { definition: DefinitionKey(7), version: 3, optimize_locally: true };
     let json = br#"{"id": 12, "text": "a", "deep": [1.5, {"x": null, "y": [true, -3]}]}"#;
     let Ok(Value::Context(variables)) = feel::json::parse(json) else { panic!("an object") };
     let command = Start {
-        element: None,
         variables,
-        caller: None,
         origin: Some(engine::Origin::Entry(engine::ids::EntryKey(5))),
         holds: Some(("placed".into(), "o-1".into())),
         business_key: Some("C-17".into()),
+        ..bare()
     };
-    let mut stamp = Stamp {
-        now_ms: 1_767_225_600_000,
-        limits: &limits,
-        blocks: &mut blocks,
-        decisions: &engine::NoDecisions,
-    };
-    let key = InstanceKey(stamp.blocks.take().first());
-    let (mut state, decision) =
-        start(key, &program, &rules, command, &mut stamp).expect("it starts");
-    let mut events = decision.events;
-    let job = state.steps.values().find_map(|step| match &step.wait {
+    let mut played = Played::start(MODEL, command);
+    let job = played.state.steps.values().find_map(|step| match &step.wait {
         Wait::Job(job) => Some(job.key),
         _ => None,
     });
     let job = job.expect("a job");
-    let call = state.steps.iter().find(|(_, step)| step.wait == Wait::Call).expect("a call");
-    let step = *call.0;
-    let fail = Command::FailJob {
+    let call = played.state.steps.iter().find(|(_, step)| step.wait == Wait::Call);
+    let step = *call.expect("a call").0;
+    played.tell(Command::AcceptChild { step, child: InstanceKey(99) });
+    played.tell(Command::LeaseJob { job, worker: "anna".into(), deadline_ms: 1_767_225_660_000 });
+    played.tell(Command::FailJob {
         job,
         retries: 0,
         message: "down".into(),
         back_off_ms: 0,
         variables: feel::Context::default(),
-    };
-    for command in [
-        Command::AcceptChild { step, child: InstanceKey(99) },
-        Command::LeaseJob { job, worker: "anna".into(), deadline_ms: 1_767_225_660_000 },
-        fail,
-    ] {
-        let decision = decide(&mut state, &program, &rules, command, &mut stamp);
-        events.extend(decision.expect("it is accepted").events);
-    }
-    (state, events)
+    });
+    (played.state, played.events)
 }
 
 #[test]
@@ -151,7 +177,7 @@ fn a_stored_bucket_decodes_to_the_same_state() {
 
 /// An instance that holds a lock, lost another one and waits for a third, with all its events.
 fn locking() -> (Instance, Vec<Event>) {
-    let program = bpmn::read_text(
+    let mut played = Played::start(
         "model locking
            start s -> one
            task one -> two type=pointsman:lock
@@ -163,40 +189,15 @@ fn locking() -> (Instance, Vec<Event>) {
              header timeout = PT1M
            task free type=pointsman:unlock
              header name = one",
+        bare(),
     );
-    let program = program.expect("a model");
-    let limits = Limits::default();
-    let mut blocks = Blocks::new(ShardId(1), 2);
-    let rules = Rules { definition: DefinitionKey(7), version: 3, optimize_locally: true };
-    let command = Start {
-        element: None,
-        variables: feel::Context::default(),
-        caller: None,
-        origin: None,
-        holds: None,
-        business_key: None,
-    };
-    let mut stamp = Stamp {
-        now_ms: 1_767_225_600_000,
-        limits: &limits,
-        blocks: &mut blocks,
-        decisions: &engine::NoDecisions,
-    };
-    let key = InstanceKey(stamp.blocks.take().first());
-    let (mut state, decision) =
-        start(key, &program, &rules, command, &mut stamp).expect("it starts");
-    let mut events = decision.events;
     for (name, fence) in [("one", 5), ("two", 6)] {
-        let waits = state.steps.iter().find(|(_, step)| matches!(step.wait, Wait::Lock(_)));
+        let waits = played.state.steps.iter().find(|(_, step)| matches!(step.wait, Wait::Lock(_)));
         let step = *waits.expect("a step waits").0;
-        let command = Command::TakeLock { step, name: name.into(), fence };
-        let decision = decide(&mut state, &program, &rules, command, &mut stamp);
-        events.extend(decision.expect("it is accepted").events);
+        played.tell(Command::TakeLock { step, name: name.into(), fence });
     }
-    let command = Command::LoseLock { name: "one".into(), fence: 5 };
-    let decision = decide(&mut state, &program, &rules, command, &mut stamp);
-    events.extend(decision.expect("it is accepted").events);
-    (state, events)
+    played.tell(Command::LoseLock { name: "one".into(), fence: 5 });
+    (played.state, played.events)
 }
 
 #[test]
@@ -214,41 +215,19 @@ fn stored_locks_of_an_instance_decode_to_the_same_state() {
 
 /// An instance that fails with its server while a rollback step still runs, with all its events.
 fn failing() -> (Instance, Vec<Event>) {
-    let program = bpmn::read_text(
+    let mut played = Played::start(
         "model failing
            start s -> a, b
            task a type=a
            error died @a -> undo
            task undo type=undo
            task b type=b",
+        bare(),
     );
-    let program = program.expect("a model");
-    let limits = Limits::default();
-    let mut blocks = Blocks::new(ShardId(1), 2);
-    let rules = Rules { definition: DefinitionKey(7), version: 3, optimize_locally: true };
-    let command = Start {
-        element: None,
-        variables: feel::Context::default(),
-        caller: None,
-        origin: None,
-        holds: None,
-        business_key: None,
-    };
-    let mut stamp = Stamp {
-        now_ms: 1_767_225_600_000,
-        limits: &limits,
-        blocks: &mut blocks,
-        decisions: &engine::NoDecisions,
-    };
-    let key = InstanceKey(stamp.blocks.take().first());
-    let (mut state, decision) =
-        start(key, &program, &rules, command, &mut stamp).expect("it starts");
-    let mut events = decision.events;
-    let command = Command::FailForServer { server: "srv_5".into() };
-    let decision = decide(&mut state, &program, &rules, command, &mut stamp);
-    events.extend(decision.expect("it is accepted").events);
-    events.push(Event::InstanceFailed { reason: "server `srv_5` died".into() });
-    (state, events)
+    played.tell(Command::FailForServer { server: "srv_5".into() });
+    let reason = "server `srv_5` died".into();
+    played.events.push(Event::InstanceFailed { reason });
+    (played.state, played.events)
 }
 
 #[test]

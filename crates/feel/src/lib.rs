@@ -39,7 +39,7 @@ pub use expression::{
     Warning, WarningKind,
 };
 pub use function::{Callable, Function, Parameter};
-pub use names::{Dialect, Names};
+pub use names::{Dialect, Entries, Names};
 pub use session::Session;
 pub use temporal::{
     Date, DateTime, DaysDuration, MonthsDuration, Time, Zone, parse_duration, parse_temporal,

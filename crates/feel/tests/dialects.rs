@@ -90,6 +90,10 @@ fn results_so_far_are_seen_and_kept() {
     is("for i in 1..4 return count(partial)", "[0,1,2,3]");
     is("for i in 1..3 return partial", "[[],[[]],[[],[[]]]]");
     is("for i in 1..2, j in 1..2 return count(partial)", "[0,1,2,3]");
+    is("for i in 1..3 return partial = []", "[true,false,false]");
+    is("for i in 1..3 return partial != []", "[false,true,true]");
+    is("for i in 1..3 return if partial = [1] then 2 else 1", "[1,2,1]");
+    is("for i in 1..2 return partial < []", "[null,null]");
     is("for i in 1..2 return for j in 1..2 return count(partial)", "[[0,1],[0,1]]");
     is("(for i in 0..20 return if i < 2 then i else partial[-1] + partial[-2])[-1]", "6765");
 }

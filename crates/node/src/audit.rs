@@ -77,6 +77,7 @@ pub fn is_kept(event: &Event, logging: Logging, start_step: bool) -> bool {
         | Event::ChildStarted { .. }
         | Event::ChildEnded { .. }
         | Event::Published { .. }
+        | Event::ExpressionWarned { .. }
         | Event::DecisionEvaluated { .. } => LoggingLevel::All,
     };
     logging.level >= least
@@ -192,7 +193,22 @@ mod tests {
     use engine::Event;
     use engine::ids::JobKey;
 
-    use super::{Entry, Output, append, append_output, append_time, read, read_all};
+    use super::{
+        Entry, Logging, LoggingLevel, Output, append, append_output, append_time, is_kept, read,
+        read_all,
+    };
+
+    #[test]
+    fn warnings_of_expressions_are_kept_with_the_steps_only() {
+        let warned = Event::ExpressionWarned {
+            step: engine::ids::StepKey(1),
+            warnings: vec!["`x`: no variable".into()],
+        };
+        let logging = |level| Logging { level, pipeline: true };
+        for (level, kept) in [(LoggingLevel::All, true), (LoggingLevel::Start, false)] {
+            assert_eq!(is_kept(&warned, logging(level), true), kept);
+        }
+    }
 
     #[test]
     fn what_was_printed_stands_between_the_events() {

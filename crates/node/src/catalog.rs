@@ -21,7 +21,7 @@ use host::package::{DocumentType, LoggingLevel, QualityOfService, TriggerTarget,
 
 use crate::audit::Logging;
 
-pub use decisions::Decision;
+pub use decisions::{Decision, Requirements};
 pub(crate) use load::{load, read_package};
 
 /// The prefix of job types that name a service.
@@ -194,6 +194,8 @@ pub struct Catalog {
     pub versions: BTreeMap<Str, Vec<DefinitionKey>>,
     /// The versions of each decision by its id, oldest first.
     pub decisions: BTreeMap<Str, Vec<Arc<Decision>>>,
+    /// The versions of each file of decisions by its id, oldest first.
+    pub requirements: BTreeMap<Str, Vec<Arc<Requirements>>>,
     /// The enabled version of each process that has one.
     pub enabled: HashMap<Str, DefinitionKey>,
     /// What a message of a name may start, by message name.

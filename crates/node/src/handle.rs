@@ -14,7 +14,7 @@ use engine::instance::Instance;
 use engine::{CancelledBy, Command, Reach};
 use feel::Context;
 use store::{IncidentRow, InstanceFilter, InstanceRow, Member, Pulse, Standing, Store};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::audit::{self, Record};
@@ -33,6 +33,7 @@ use crate::published::{Condition, Counters, Published};
 use crate::shard::{Settings, Surroundings};
 use crate::stream::Streams;
 
+mod decisions;
 mod deployments;
 mod documents;
 mod invoke;
@@ -46,6 +47,7 @@ mod settings;
 mod settled;
 mod tokens;
 
+pub use decisions::{Evaluation, WhichDecision};
 pub use documents::Publication;
 pub use invoke::{Answered, Invocation};
 use route::shard_of;
@@ -108,6 +110,8 @@ pub(crate) struct Inner {
     pub(crate) wakes: mpsc::Sender<Wake>,
     /// Everything that runs for this server; dropping it ends all of it at once.
     running: Mutex<JoinSet<()>>,
+    /// Turns for decisions that clients ask for.
+    evaluations: Arc<Semaphore>,
     /// What works for logical servers.
     pub(crate) hosting: Hosting,
     /// What brings jobs of other servers, one task for each open stream.
@@ -182,6 +186,7 @@ impl Node {
             followers,
             wakes,
             running: Mutex::new(running),
+            evaluations: Arc::new(Semaphore::new(decisions::AT_ONCE)),
             hosting: Hosting::new(),
             following: std::sync::Mutex::new(JoinSet::new()),
             courses: Courses::default(),

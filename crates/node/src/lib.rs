@@ -23,18 +23,19 @@ mod view;
 mod watched;
 
 pub use catalog::{
-    ActivePackage, Catalog, Decision, Definition, SERVICE_PREFIX, Target, Trigger, Type,
-    message_starts,
+    ActivePackage, Catalog, Decision, Definition, Requirements, SERVICE_PREFIX, Target, Trigger,
+    Type, message_starts,
 };
 pub use clock::{Clock, Dial};
 pub use deployment::{
     Change, DeploymentView, InFlight, Outcome, Plan, Planned, Running, ServerProgress, Stage,
     Strategy, Terms,
 };
+pub use dmn::Evaluated;
 pub use error::{CODES, Error, Retry};
 pub use handle::{
-    Answered, Here, InstanceQuery, Invocation, Node, Options, Publication, Seed, ServerView,
-    SettingView, ShardView, Told,
+    Answered, Evaluation, Here, InstanceQuery, Invocation, Node, Options, Publication, Seed,
+    ServerView, SettingView, ShardView, Told, WhichDecision,
 };
 pub use input::{Accepted, Created, Ended, Grant, JobFailure, MissedStart, NewMessage, Which};
 pub use logical::LogicalServer;

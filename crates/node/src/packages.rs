@@ -8,6 +8,7 @@
 
 pub(crate) mod change;
 pub(crate) mod decisions;
+pub(crate) mod together;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -251,7 +252,7 @@ fn check_names(prepared: &Prepared, catalog: &Catalog, problems: &mut Vec<Diagno
     let services = known_services(prepared, catalog);
     for process in &prepared.processes {
         check_process(process, &owners, &services, problems);
-        check_decisions(process, prepared, catalog, problems);
+        together::check_decisions(process, prepared, catalog, problems);
     }
     for package in &prepared.packages {
         check_triggers(package, &owners, problems);
@@ -295,26 +296,6 @@ fn check_process(
             let hint = "deploy it before an instance comes here";
             let found = named(process, position, "PKG-012", message, hint);
             problems.push(found.warning());
-        }
-    }
-}
-
-/// Decisions that are called by name should be there; they may come later.
-fn check_decisions(
-    process: &PreparedProcess,
-    prepared: &Prepared,
-    catalog: &Catalog,
-    problems: &mut Vec<Diagnostic>,
-) {
-    for (position, element) in process.program.elements.iter().enumerate() {
-        if let Kind::BusinessRuleTask(bpmn::Rule::Decision(called)) = &element.kind
-            && let Some(Value::String(wanted)) = called.decision_id.as_constant()
-            && !catalog.decisions.contains_key(wanted)
-            && !prepared.decisions.iter().any(|new| new.id == *wanted)
-        {
-            let message = format!("the called decision `{wanted}` is not deployed");
-            let hint = "deploy it before an instance comes here";
-            problems.push(named(process, position, "PKG-012", message, hint).warning());
         }
     }
 }
@@ -385,6 +366,7 @@ fn named(
     found
 }
 
+/// What the readers of BPMN and DMN found, as a problem of a package.
 fn diagnostic(file: &str, problem: bpmn::Diagnostic) -> Diagnostic {
     let place = host::Place { line: problem.place.line, column: problem.place.column };
     let mut found = Diagnostic::error(problem.code, file, problem.message, &problem.hint).at(place);

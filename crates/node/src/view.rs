@@ -122,6 +122,9 @@ fn change_of(event: &Event, jobs: &mut HashMap<u64, StepKey>) -> Option<(StepKey
             let text = engine::render::decision::text(evaluated);
             note(step, format!("decision `{decision}` version {version}: {text}"))
         }
+        Event::ExpressionWarned { step, warnings } => {
+            note(step, format!("warning: {}", warnings.join("; ")))
+        }
         Event::Published { step, name } => note(step, format!("published `{name}`")),
         Event::ChildStarted { step, child } => Some((*step, Change::Child(*child))),
         Event::ErrorEscalated { step, code } => {

@@ -1,4 +1,10 @@
-//! Decisions that business rule tasks call: deployed alone and in packages, versions, restarts.
+//! Decisions: deployed alone and in packages, called by business rule tasks and by clients;
+//! versions, restarts, several servers.
+
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
+#[path = "support/world.rs"]
+mod world;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,9 +13,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use feel::{Context, Value};
 use host::package::PackageSource;
-use node::{Node, Options, Which};
+use node::{Error, Node, Options, Which, WhichDecision};
 use store::memory::Memory;
+use store::sqlite::Sqlite;
 use store::{InstanceState, Store};
+
+use world::World;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -78,8 +87,17 @@ fn package(version: &str, files: &[(&str, &str)]) -> PackageSource {
 /// Shows CAT-2.
 #[tokio::test]
 async fn a_version_of_a_decision_is_kept_and_found_again_after_a_restart() {
-    let store: Arc<dyn Store> = Arc::new(Memory::new());
-    let (node, _scratch) = open(&store).await;
+    let directory = tempfile::tempdir().expect("a directory");
+    let sqlite =
+        Sqlite::open(directory.path(), &store::sqlite::Options::default()).expect("a store");
+    let stores: [Arc<dyn Store>; 2] = [Arc::new(Memory::new()), Arc::new(sqlite)];
+    for store in stores {
+        versions_are_kept(&store).await;
+    }
+}
+
+async fn versions_are_kept(store: &Arc<dyn Store>) {
+    let (node, _scratch) = open(store).await;
     let first = [
         ("rates.dmn", rate("1", "old", "")),
         ("latest.bpmn", process("latest", "")),
@@ -98,13 +116,21 @@ async fn a_version_of_a_decision_is_kept_and_found_again_after_a_restart() {
     for process in ["latest", "same", "tagged"] {
         assert_eq!(rated(&node, process).await, after(process), "{process}");
     }
+    let file = |node: &Node| {
+        let catalog = node.catalog();
+        let latest = catalog.latest_decision("rate").expect("it is deployed").clone();
+        catalog.requirements_of(&latest).map(|file| (file.key, file.version, file.name.clone()))
+    };
+    let before = file(&node);
+    assert_eq!(before.as_ref().map(|file| (file.1, &*file.2)), Some((2, "rates")));
     node.stop().await;
-    let (node, _scratch) = open(&store).await;
+    let (node, _scratch) = open(store).await;
     assert_eq!(version(&node), Some(2));
+    assert_eq!(file(&node), before);
     for process in ["latest", "same", "tagged"] {
         assert_eq!(rated(&node, process).await, after(process), "{process} after a restart");
     }
-    assert_eq!(deploy(&node, &first[..1]).await.len(), 1);
+    assert_eq!(deploy(&node, &first[..1]).await.len(), 2, "the decision, and its file");
     let latest = node.catalog().latest_decision("rate").map(|known| known.deployed.version);
     assert_eq!(latest, Some(3), "what is as it was before the newest version is new");
     node.stop().await;
@@ -131,6 +157,120 @@ async fn an_incident_of_a_missing_decision_is_resolved_by_deploying_it() {
     let row = node.instance(instance).await.expect("a row");
     assert_eq!(row.state, InstanceState::Active);
     node.stop().await;
+}
+
+/// Shows DPL-2.
+#[tokio::test]
+async fn what_a_process_is_bound_to_comes_with_it() {
+    let store: Arc<dyn Store> = Arc::new(Memory::new());
+    let (node, _scratch) = open(&store).await;
+    let bound = || ("bound.bpmn", process("bound", r#"bindingType="deployment""#));
+    let alone = node.deploy_resources(vec![("bound.bpmn".to_owned(), bound().1.into())]).await;
+    let Err(Error::Refused { problems }) = alone else { panic!("{alone:?}") };
+    assert_eq!(problems[0].code, "PKG-012", "{problems:?}");
+    let first = deploy(&node, &[bound(), ("rates.dmn", rate("1", "", ""))]).await;
+    assert_eq!(rated(&node, "bound").await, Value::from(1));
+    // Only the decision changes; the process becomes a new version with it.
+    let second = deploy(&node, &[bound(), ("rates.dmn", rate("2", "", ""))]).await;
+    assert!(first.iter().all(|key| !second.contains(key)), "{first:?} {second:?}");
+    assert_eq!(rated(&node, "bound").await, Value::from(2));
+    // Only the process changes; the decision becomes a new version with it.
+    let other = ("bound.bpmn", bound().1.replace("targetNamespace=\"t\"", "targetNamespace=\"u\""));
+    let third = deploy(&node, &[other.clone(), ("rates.dmn", rate("2", "", ""))]).await;
+    assert!(second.iter().all(|key| !third.contains(key)), "{second:?} {third:?}");
+    assert_eq!(rated(&node, "bound").await, Value::from(2));
+    // Deployed alone, it is the newest one, but not that of the process.
+    deploy(&node, &[("rates.dmn", rate("4", "", ""))]).await;
+    assert_eq!(rated(&node, "bound").await, Value::from(2));
+    // Nothing is new, but it did not come together.
+    let fifth = deploy(&node, &[other.clone(), ("rates.dmn", rate("4", "", ""))]).await;
+    assert!(third.iter().all(|key| !fifth.contains(key)), "{third:?} {fifth:?}");
+    assert_eq!(rated(&node, "bound").await, Value::from(4));
+    assert_eq!(deploy(&node, &[other, ("rates.dmn", rate("4", "", ""))]).await, fifth);
+    node.stop().await;
+}
+
+/// Shows DPL-2.
+#[tokio::test]
+async fn an_unchanged_resource_of_a_package_is_new_only_if_something_is_bound_to_it() {
+    for (binding, versions) in [("", (1, 2)), (r#"bindingType="deployment""#, (2, 2))] {
+        let store: Arc<dyn Store> = Arc::new(Memory::new());
+        let (node, _scratch) = open(&store).await;
+        let model = process("p", binding);
+        let source = |version: &str, logic: &str| {
+            let rates = rate(logic, "", "");
+            package(version, &[("decisions/r.dmn", &rates), ("processes/p.bpmn", &model)])
+        };
+        node.deploy(vec![source("1.0.0", "1")]).await.expect("deploys");
+        node.deploy(vec![source("1.0.1", "2")]).await.expect("deploys");
+        let catalog = node.catalog();
+        let process = catalog.latest("p").map(|known| known.version);
+        let decision = catalog.latest_decision("rate").map(|known| known.deployed.version);
+        assert_eq!((process, decision), (Some(versions.0), Some(versions.1)), "{binding}");
+        assert_eq!(rated(&node, "p").await, Value::from(2), "{binding}");
+        node.stop().await;
+    }
+}
+
+/// A decision that never ends by itself is ended by its budget; so many at once take turns.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_have_decisions_evaluated_within_a_budget() {
+    let store: Arc<dyn Store> = Arc::new(Memory::new());
+    let (node, _scratch) = open(&store).await;
+    let long = "count(for i in 1..1000000000 return i)";
+    let files = [
+        ("rates.dmn", rate("x * 2", "", "")),
+        ("long.dmn", rate(long, "", "").replace("\"rate\"", "\"long\"")),
+    ];
+    deploy(&node, &files).await;
+    let which = WhichDecision::Latest("rate".into());
+    let input = || Context::builder().with("x", 21).build();
+    let evaluation = node.evaluate_decision(&which, input()).await.expect("evaluated");
+    assert_eq!(evaluation.outcome.value, Value::from(42));
+    assert_eq!(evaluation.versions[0].as_ref().map(|known| &*known.id), Some("rate"));
+    let endless = WhichDecision::Latest("long".into());
+    let all = futures_util::future::join_all(
+        (0..12).map(|_| node.evaluate_decision(&endless, Context::default())),
+    );
+    for evaluation in all.await {
+        let outcome = evaluation.expect("evaluated").outcome;
+        assert_eq!((outcome.value, outcome.failures.len()), (Value::Null, 1));
+    }
+    let gone = node.evaluate_decision(&WhichDecision::Key(7), input()).await;
+    assert!(matches!(gone, Err(Error::NotFound { .. })), "{gone:?}");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn what_one_server_deploys_all_evaluate_also_after_it_died() {
+    let world = World::new();
+    let (a, b) = (world.start("a"), world.start("b"));
+    for node in [&a, &b] {
+        node.ready(PATIENCE).await.expect("ready");
+    }
+    let bound = process("bound", r#"bindingType="deployment""#);
+    deploy(&a, &[("rates.dmn", rate("1", "", "")), ("bound.bpmn", bound.clone())]).await;
+    let which = WhichDecision::Latest("rate".into());
+    let value = async |node: &Node| {
+        let evaluation = node.evaluate_decision(&which, Context::default()).await;
+        let evaluation = evaluation.expect("evaluated");
+        (evaluation.outcome.value, evaluation.decision.deployed.version)
+    };
+    assert_eq!(value(&b).await, (Value::from(1), 1), "known at once");
+    for node in [&a, &b, &a, &b] {
+        assert_eq!(rated(node, "bound").await, Value::from(1));
+    }
+    deploy(&b, &[("rates.dmn", rate("2", "", "")), ("bound.bpmn", bound)]).await;
+    assert_eq!(value(&a).await, (Value::from(2), 2), "the newest version is one for all");
+    world.kill("a", a).await;
+    b.ready(PATIENCE).await.expect("ready");
+    assert_eq!(value(&b).await, (Value::from(2), 2));
+    let c = world.start("c");
+    c.ready(PATIENCE).await.expect("ready");
+    assert_eq!(value(&c).await, (Value::from(2), 2), "loaded from the store");
+    for node in [b, c] {
+        node.stop().await;
+    }
 }
 
 #[tokio::test]

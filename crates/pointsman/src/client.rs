@@ -218,6 +218,8 @@ impl Connection {
 pub(crate) enum Body {
     None,
     Json(Value),
+    /// JSON that is written already, with every digit of its numbers.
+    Written(String),
     /// One JSON text per line.
     Lines(String),
     /// A list of CloudEvents.
@@ -231,6 +233,7 @@ impl Body {
         match self {
             Self::None => ("application/json", Bytes::new()),
             Self::Json(data) => ("application/json", data.to_string().into()),
+            Self::Written(json) => ("application/json", json.into()),
             Self::Lines(lines) => ("application/x-ndjson", lines.into()),
             Self::Events(events) => {
                 ("application/cloudevents-batch+json", events.to_string().into())

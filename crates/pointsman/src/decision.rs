@@ -1,9 +1,10 @@
-//! `pointsman decision`: evaluates decisions and runs conformance tests, without a server.
+//! `pointsman decision`: evaluates decisions of files and of servers, and runs conformance tests.
 //!
-//! Boundary: reads files; what a decision is and means is `dmn`'s.
+//! Boundary: reads files and asks servers; what a decision is and means is `dmn`'s.
 //! Read first: [`Command`], then [`run`].
 
 mod conformance;
+mod deployed;
 mod evaluate;
 
 use std::path::{Path, PathBuf};
@@ -19,7 +20,9 @@ const STEPS_MAX: u32 = 20_000_000;
 /// What to do with decisions.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Evaluate a decision of a DMN file.
+    #[command(flatten)]
+    Deployed(deployed::Act),
+    /// Evaluate a decision of a DMN file, or of a server.
     Evaluate(evaluate::Options),
     /// Run conformance tests in the layout of the DMN TCK.
     Test {
@@ -32,9 +35,11 @@ pub(crate) enum Command {
 /// Runs a `decision` command.
 ///
 /// # Errors
-/// A file cannot be read, a model is refused, an evaluation or a test fails.
+/// A file cannot be read, a model is refused, a server refuses or cannot be reached, an evaluation
+/// or a test fails.
 pub(crate) fn run(command: &Command, format: Format) -> Result<(), Failure> {
     match command {
+        Command::Deployed(act) => deployed::run(act, format),
         Command::Evaluate(options) => evaluate::run(options, format),
         Command::Test { paths } => conformance::run(paths, format),
     }

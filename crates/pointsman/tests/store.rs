@@ -88,6 +88,51 @@ async fn what_waited_on_sqlite_goes_on_on_postgresql() {
     ended.expect("the three instances go on");
 }
 
+const RATE: &str = r#"<definitions xmlns="https://www.omg.org/spec/DMN/20191111/MODEL/" id="rates"
+  name="Rates" namespace="urn:rates"><decision id="rate" name="Rate"><variable name="rate"/>
+  <literalExpression><text>x * FACTOR</text></literalExpression></decision></definitions>"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_decision_that_one_server_deploys_another_evaluates_on_postgresql() {
+    let name = "a_decision_that_one_server_deploys_another_evaluates_on_postgresql";
+    let Some(postgres) = Postgres::own(name) else { return };
+    let url = postgres.schema().await;
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    std::fs::create_dir_all(root.join("rates/decisions")).unwrap();
+    std::fs::write(root.join("x.json"), r#"{"x": 12345678901234567890.125}"#).unwrap();
+    let package = |version: &str, factor: &str| {
+        let manifest = format!("name = \"rates\"\nversion = \"{version}\"\ndescription = \"d\"\n");
+        std::fs::write(root.join("rates/package.toml"), manifest).unwrap();
+        let model = RATE.replace("FACTOR", factor);
+        std::fs::write(root.join("rates/decisions/rates.dmn"), model).unwrap();
+    };
+    let deploy = |at: &Serving| {
+        let output = at.command(&["deploy", root.join("rates").to_str().unwrap()]);
+        assert!(output.status.success(), "{}", server::exact(&output));
+    };
+    let evaluate = |at: &Serving| {
+        let input = root.join("x.json");
+        let arguments = ["decision", "evaluate", "rate", "--input", input.to_str().unwrap()];
+        let output = pointsman().args(arguments).args(["--server", &at.http]).output().unwrap();
+        let text = server::exact(&output);
+        text.lines().next().unwrap_or_default().to_owned()
+    };
+    let first = Serving::on(root, &["--data", "a", "--name", "a", "--database", &url]);
+    let second = Serving::on(root, &["--data", "b", "--name", "b", "--database", &url]);
+    package("1.0.0", "2");
+    deploy(&first);
+    let twice = "24691357802469135780.25";
+    assert_eq!([evaluate(&second), evaluate(&first)], [twice, twice], "every digit");
+    package("1.0.1", "4");
+    deploy(&second);
+    let four = "49382715604938271560.5";
+    assert_eq!([evaluate(&first), evaluate(&second)], [four, four]);
+    drop((first, second));
+    let third = Serving::on(root, &["--data", "c", "--name", "c", "--database", &url]);
+    assert_eq!(evaluate(&third), four);
+}
+
 /// A server on a directory of its own, or a database, with a storage or without one. Killed when
 /// dropped.
 struct Serving {

@@ -2,29 +2,24 @@
 //!
 //! `cargo bench -p store --bench postgres -- [seconds]`
 //! The server is the bench's own, with real fsync. Raw: clients that each commit one row at a time,
-//! as pgbench does. A W1 operation creates an instance or completes one: four row changes each.
+//! as pgbench does.
 
 #![expect(clippy::print_stdout, reason = "the figures are the output")]
 #![expect(clippy::unwrap_used, reason = "a benchmark may stop at any error")]
 #![expect(clippy::disallowed_methods, reason = "time is what it measures")]
 
-use std::collections::VecDeque;
+#[path = "work/shard.rs"]
+mod shard;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use engine::ids::{Address, Block, DefinitionKey, InstanceKey, JobKey, ShardId};
-use store::conformance::Owner;
+use shard::{Mix, Shard};
+use store::Store;
 use store::conformance::postgres::{Disk, Server};
 use store::postgres::{Options, Postgres};
-use store::{
-    AggregateChange, Committed, InstanceChange, InstanceState, JobChange, NewAudit, Store as _,
-    Unit,
-};
 use tokio_postgres::NoTls;
 
-/// Instances between their creation and their completion.
-const IN_FLIGHT: u64 = 512;
 /// Rows that a W1 operation changes.
 const ROWS: f64 = 4.0;
 
@@ -35,112 +30,6 @@ struct Case {
     depth: usize,
     /// Servers, each with its share of the shards.
     servers: usize,
-}
-
-struct Shard {
-    store: Arc<Postgres>,
-    shard: ShardId,
-    epoch: u64,
-    sequence: u64,
-    created: u64,
-    completed: u64,
-    snapshot: Bytes,
-    records: Bytes,
-}
-
-impl Shard {
-    fn unit(&mut self, operations: u64) -> Unit {
-        self.sequence += 1;
-        let mut unit = Unit {
-            shard: Some(self.shard),
-            epoch: self.epoch,
-            sequence: self.sequence,
-            ..Unit::default()
-        };
-        for _ in 0..operations {
-            if self.created - self.completed < IN_FLIGHT {
-                self.created += 1;
-                self.create(&mut unit);
-            } else {
-                self.completed += 1;
-                self.complete(&mut unit);
-            }
-        }
-        unit.blocks_next = self.created + 1;
-        unit
-    }
-
-    fn key(&self, number: u64) -> u64 {
-        Block::new(self.shard, number).first()
-    }
-
-    fn create(&self, unit: &mut Unit) {
-        let key = self.key(self.created);
-        unit.aggregates.push(AggregateChange {
-            address: Address::Instance(InstanceKey(key)),
-            snapshot: Some(self.snapshot.clone()),
-        });
-        unit.instances.push(InstanceChange::Started {
-            key: InstanceKey(key),
-            definition: DefinitionKey(1),
-            process: "order-fulfilment".into(),
-            version: 1,
-            parent: None,
-            business_key: None,
-            started_ms: 1_790_000_000_000,
-        });
-        unit.jobs.push(JobChange::Leased {
-            job: JobKey(key + 2),
-            job_type: "charge-card".into(),
-            deadline_ms: 1_790_000_060_000,
-        });
-        unit.audit.push(self.audit(key, 1));
-    }
-
-    fn complete(&self, unit: &mut Unit) {
-        let key = self.key(self.completed);
-        unit.aggregates
-            .push(AggregateChange { address: Address::Instance(InstanceKey(key)), snapshot: None });
-        unit.instances.push(InstanceChange::Ended {
-            key: InstanceKey(key),
-            state: InstanceState::Completed,
-            ended_ms: 1_790_000_000_000,
-            forget_ms: 1_790_000_000_000 + i64::try_from(self.sequence).unwrap(),
-        });
-        unit.jobs.push(JobChange::Gone { job: JobKey(key + 2), job_type: "charge-card".into() });
-        unit.audit.push(self.audit(key, 2));
-    }
-
-    fn audit(&self, key: u64, sequence: u64) -> NewAudit {
-        NewAudit {
-            instance: InstanceKey(key),
-            sequence,
-            at_ms: 1_790_000_000_000,
-            records: self.records.clone(),
-        }
-    }
-
-    /// Commits until `end`; the latencies in microseconds.
-    async fn run(mut self, case: (u64, usize), end: Instant) -> Vec<u64> {
-        let (operations, depth) = case;
-        let store = Arc::clone(&self.store);
-        let mut latencies = Vec::new();
-        let mut under_way = VecDeque::new();
-        while Instant::now() < end {
-            while under_way.len() < depth {
-                let unit = self.unit(operations);
-                under_way.push_back((Instant::now(), store.commit(unit)));
-            }
-            if let Some((from, answer)) = under_way.pop_front() {
-                assert_eq!(answer.await.unwrap(), Committed::Done);
-                latencies.push(u64::try_from(from.elapsed().as_micros()).unwrap());
-            }
-        }
-        for (_, answer) in under_way {
-            assert_eq!(answer.await.unwrap(), Committed::Done);
-        }
-        latencies
-    }
 }
 
 /// Commits of one row each, per second.
@@ -191,17 +80,7 @@ async fn measure(server: &Server, case: &Case, seconds: u64) {
     let mut shards = Vec::new();
     for shard in 1..=case.shards {
         let store = &stores[usize::from(shard) % case.servers];
-        let lease = Owner::of(&**store, shard).await.lease();
-        shards.push(Shard {
-            store: Arc::clone(store),
-            shard: lease.shard,
-            epoch: lease.epoch,
-            sequence: lease.sequence,
-            created: 0,
-            completed: 0,
-            snapshot: vec![7; 600].into(),
-            records: vec![7; 150].into(),
-        });
+        shards.push(Shard::new(Arc::clone(store) as Arc<dyn Store>, shard, Mix::W1).await);
     }
     let log = log_bytes(&url).await;
     let begin = Instant::now();

@@ -12,8 +12,9 @@ use crate::tree::{File, Tree};
 /// The crates of ours, and what each may depend on. The compiler sees to it that there is no cycle.
 const ARROWS: &[(&str, &[&str])] = &[
     ("feel", &[]),
-    ("dmn", &["feel"]),
-    ("bpmn", &["feel"]),
+    ("markup", &["feel"]),
+    ("dmn", &["markup", "feel"]),
+    ("bpmn", &["markup", "feel"]),
     ("engine", &["bpmn", "dmn", "feel"]),
     ("proto", &[]),
     ("store", &["engine", "feel"]),

@@ -12,8 +12,9 @@ type Exception = Option<&'static str>;
 /// The pure crates.
 const PURE: &[(&str, Exception)] = &[
     ("feel", None),
-    ("dmn", Some("its XML reader, quick-xml, needs std")),
-    ("bpmn", Some("its XML reader, quick-xml, needs std")),
+    ("markup", Some("its XML reader, quick-xml, needs std")),
+    ("dmn", Some("markup needs std")),
+    ("bpmn", Some("markup needs std")),
     ("engine", None),
 ];
 

@@ -10,7 +10,7 @@ use crate::operation::variables;
 use crate::problem::{Kind, Problem};
 
 /// The only tenant.
-pub(super) const TENANT: &str = "<default>";
+pub(crate) const TENANT: &str = "<default>";
 
 /// Turns what the node or an operation refuses into a status; `intent` names the command.
 pub(super) fn refuse<E: Into<Problem>>(intent: &'static str) -> impl FnOnce(E) -> Status {

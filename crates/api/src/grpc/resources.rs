@@ -6,11 +6,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use node::{Decision, Definition};
+use node::{Decision, Definition, Requirements};
 use proto::gateway::deployment::Metadata;
 use proto::gateway::{
-    DecisionMetadata, DeployProcessRequest, DeployProcessResponse, DeployResourceRequest,
-    DeployResourceResponse, Deployment, ProcessMetadata,
+    DecisionMetadata, DecisionRequirementsMetadata, DeployProcessRequest, DeployProcessResponse,
+    DeployResourceRequest, DeployResourceResponse, Deployment, ProcessMetadata,
 };
 use tonic::Status;
 
@@ -31,14 +31,22 @@ pub(super) async fn deploy(
     let deployed = run(&face, resources).await?;
     let process =
         |known: &Arc<Definition>| Deployment { metadata: Some(Metadata::Process(metadata(known))) };
+    let catalog = face.node.catalog();
     let decision = |known: &Arc<Decision>| Deployment {
-        metadata: Some(Metadata::Decision(decision_metadata(known))),
+        metadata: Some(Metadata::Decision(decision_metadata(
+            known,
+            catalog.requirements_of(known).map(AsRef::as_ref),
+        ))),
+    };
+    let file = |known: &Arc<Requirements>| Deployment {
+        metadata: Some(Metadata::DecisionRequirements(requirements_metadata(known))),
     };
     let processes = deployed.processes.iter().map(process);
     let decisions = deployed.decisions.iter().map(decision);
+    let files = deployed.requirements.iter().map(file);
     Ok(DeployResourceResponse {
         key: deployed.deployment.cast_signed(),
-        deployments: processes.chain(decisions).collect(),
+        deployments: processes.chain(decisions).chain(files).collect(),
         tenant_id: TENANT.to_owned(),
     })
 }
@@ -81,13 +89,25 @@ fn metadata(known: &Definition) -> ProcessMetadata {
     }
 }
 
-fn decision_metadata(known: &Decision) -> DecisionMetadata {
+fn decision_metadata(known: &Decision, file: Option<&Requirements>) -> DecisionMetadata {
     DecisionMetadata {
         dmn_decision_id: known.id.to_string(),
         dmn_decision_name: known.name().to_owned(),
         version: known.deployed.version.cast_signed(),
         decision_key: known.deployed.key.cast_signed(),
+        dmn_decision_requirements_id: file.map_or_else(String::new, |file| file.id.to_string()),
+        decision_requirements_key: file.map_or(0, |file| file.key.cast_signed()),
         tenant_id: TENANT.to_owned(),
-        ..DecisionMetadata::default()
+    }
+}
+
+fn requirements_metadata(known: &Requirements) -> DecisionRequirementsMetadata {
+    DecisionRequirementsMetadata {
+        dmn_decision_requirements_id: known.id.to_string(),
+        dmn_decision_requirements_name: known.name.to_string(),
+        version: known.version.cast_signed(),
+        decision_requirements_key: known.key.cast_signed(),
+        resource_name: known.resource.to_string(),
+        tenant_id: TENANT.to_owned(),
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use engine::ids::DefinitionKey;
 use host::package::{Limits, PackageSource};
-use node::{Decision, Definition, Node};
+use node::{Decision, Definition, Node, Requirements};
 
 use crate::problem::Problem;
 
@@ -21,6 +21,8 @@ pub(crate) struct Deployed {
     pub(crate) processes: Vec<Arc<Definition>>,
     /// The versions of decisions, likewise.
     pub(crate) decisions: Vec<Arc<Decision>>,
+    /// The versions of the files that those stand in.
+    pub(crate) requirements: Vec<Arc<Requirements>>,
     /// What works, but probably not as meant.
     pub(crate) warnings: Vec<host::Diagnostic>,
 }
@@ -67,5 +69,6 @@ fn describe(node: &Node, keys: &[DefinitionKey], warnings: Vec<host::Diagnostic>
     let of_processes = processes.iter().map(|known| known.deployment);
     let of_decisions = decisions.iter().map(|known| known.deployment);
     let deployment = of_processes.chain(of_decisions).max().unwrap_or(0);
-    Deployed { deployment, processes, decisions, warnings }
+    let requirements = keys.iter().filter_map(|key| catalog.requirements(key.0).cloned()).collect();
+    Deployed { deployment, processes, decisions, requirements, warnings }
 }

@@ -53,9 +53,18 @@ pub(super) async fn deploy(
             ("enabled", Value::from(known.enabled)),
         ])
     });
+    let decisions = deployed.decisions.iter().map(|known| {
+        object([
+            ("id", Value::from(known.id.clone())),
+            ("version", number(known.deployed.version)),
+            ("key", key(known.deployed.key)),
+            ("package", Value::from(known.package.clone())),
+        ])
+    });
     let value = object([
         ("deployment", key(deployed.deployment)),
         ("processes", list(processes)),
+        ("decisions", list(decisions)),
         ("warnings", list(deployed.warnings.iter().map(diagnostic_value))),
     ]);
     Ok(answer(StatusCode::OK, &value))

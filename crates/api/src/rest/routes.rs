@@ -12,8 +12,8 @@ use axum::routing::{MethodRouter, delete, get, post, put};
 use http::{Method, Uri};
 
 use super::{
-    Face, deployments, documents, guard, health, incidents, instances, locks, messages, metrics,
-    openapi, packages, processes, queues, requests, servers, settings, tokens,
+    Face, decisions, deployments, documents, guard, health, incidents, instances, locks, messages,
+    metrics, openapi, packages, processes, queues, requests, servers, settings, tokens,
 };
 use crate::auth::Access;
 use crate::auth::roles::{Need, need};
@@ -30,6 +30,8 @@ pub(super) fn table() -> Vec<(&'static str, &'static str, MethodRouter<Face>)> {
         ("get", "/api/processes/{id}", get(processes::show)),
         ("put", "/api/processes/{id}/enabled", put(processes::enable)),
         ("get", "/api/processes/{id}/versions/{version}/xml", get(processes::xml)),
+        ("get", "/api/decisions", get(decisions::list)),
+        ("get", "/api/decisions/{id}", get(decisions::show)),
         ("get", "/api/instances", get(instances::list)),
         ("post", "/api/instances", post(instances::start)),
         ("get", "/api/instances/{key}", get(instances::show)),
@@ -72,6 +74,7 @@ pub(super) fn table() -> Vec<(&'static str, &'static str, MethodRouter<Face>)> {
         ("get", "/openapi.json", get(openapi::show)),
         ("get", "/v2/topology", get(health::topology)),
         ("get", "/v2/status", get(health::status)),
+        ("post", "/v2/decision-definitions/evaluation", post(decisions::evaluate)),
     ]
 }
 

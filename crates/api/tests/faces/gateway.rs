@@ -2,7 +2,7 @@
 
 use proto::gateway::deployment::Metadata;
 use proto::gateway::{
-    CancelProcessInstanceRequest, CreateProcessInstanceRequest,
+    BroadcastSignalRequest, CancelProcessInstanceRequest, CreateProcessInstanceRequest,
     CreateProcessInstanceWithResultRequest, DeployResourceRequest, EvaluateDecisionRequest,
     PublishMessageRequest, Resource, SetVariablesRequest, TopologyRequest,
 };
@@ -77,6 +77,13 @@ async fn a_decision_is_deployed_with_the_process_that_calls_it() {
     };
     assert_eq!((decision.dmn_decision_id.as_str(), decision.version), ("twice", 1));
     assert!(decision.decision_key > 0);
+    let Some(Metadata::DecisionRequirements(file)) = &deployed.deployments[2].metadata else {
+        panic!("no decision requirements: {deployed:?}");
+    };
+    assert_eq!(decision.decision_requirements_key, file.decision_requirements_key);
+    assert_eq!(decision.dmn_decision_requirements_id, "d");
+    let shown = (file.dmn_decision_requirements_id.as_str(), file.version);
+    assert_eq!((shown, file.resource_name.as_str()), (("d", 1), "d.dmn"));
     let request = CreateProcessInstanceWithResultRequest {
         request: Some(start("q", "")),
         request_timeout: 20_000,
@@ -192,7 +199,7 @@ async fn topology_and_health_are_told_and_the_rest_is_unimplemented() {
     let topology = gateway.topology(TopologyRequest {}).await.unwrap().into_inner();
     assert_eq!(topology.brokers[0].port, i32::from(server.grpc.port()));
     assert_eq!(topology.partitions_count, 1);
-    let status = gateway.evaluate_decision(EvaluateDecisionRequest::default()).await.unwrap_err();
+    let status = gateway.broadcast_signal(BroadcastSignalRequest::default()).await.unwrap_err();
     assert_eq!(status.code(), Code::Unimplemented);
     let mut health = HealthClient::new(server.channel().await);
     for service in ["", "gateway_protocol.Gateway"] {

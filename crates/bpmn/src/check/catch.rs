@@ -6,10 +6,10 @@
 use std::collections::BTreeSet;
 
 use feel::{Str, Value};
+use markup::{Report, short};
 
 use crate::code;
 use crate::program::{Catch, Kind, Program};
-use crate::report::{Report, short};
 use crate::source::Process;
 
 /// What makes two boundary events equal.

@@ -4,9 +4,10 @@
 //! step budget of the engine.
 //! Read first: [`check`], then [`passes`].
 
+use markup::{Report, short};
+
 use crate::code;
 use crate::program::{Element, ElementIndex, Kind, Program};
-use crate::report::{Report, short};
 use crate::source::Process;
 
 /// Elements of a loop that a message names.

@@ -3,9 +3,10 @@
 //! Boundary: that both ends exist is checked in `compile::wiring`.
 //! Read first: [`check`].
 
+use markup::{Report, Spot};
+
 use crate::code;
 use crate::program::{Element, FlowIndex, Kind, Program};
-use crate::report::{Report, Spot};
 use crate::source::{Event, Flow, Form, Node, Process};
 
 /// Checks the flows at every element, and the condition of every flow.

@@ -3,9 +3,10 @@
 //! Boundary: conditions are not looked at.
 //! Read first: [`check`].
 
+use markup::Report;
+
 use crate::code;
 use crate::program::{ElementIndex, Kind, Program};
-use crate::report::Report;
 use crate::source::{Form, Process};
 
 /// Warns of every element that is not reached, except inside of one that is not reached itself or

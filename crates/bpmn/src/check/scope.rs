@@ -5,9 +5,10 @@
 
 use std::collections::BTreeSet;
 
+use markup::{Report, Spot};
+
 use crate::code;
 use crate::program::{ElementIndex, Kind, Program, StartTrigger};
-use crate::report::{Report, Spot};
 use crate::source::{Form, Node, Process, titled};
 
 /// Checks the start events of the process and of every embedded subprocess.

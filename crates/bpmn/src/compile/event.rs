@@ -4,11 +4,12 @@
 //! `check::scope`.
 //! Read first: [`start`], [`end`], [`boundary`].
 
+use markup::Report;
+
 use crate::code;
 use crate::compile::timer::{self, Position};
 use crate::compile::{expression, message};
 use crate::program::{Catch, ElementIndex, Kind, StartTrigger};
-use crate::report::Report;
 use crate::source::{Boundary, ErrorCode, Event, Node, Reference, Text};
 
 /// A start event of the process or of a subprocess.

@@ -5,9 +5,9 @@
 //! Read first: [`feel`], then [`feel_or_constant`].
 
 use feel::{Expression, Value};
+use markup::{Report, SHOWN_MAX, Spot, short};
 
 use crate::code;
-use crate::report::{Report, SHOWN_MAX, Spot, short};
 use crate::source::Text;
 
 /// A value that has to be FEEL.

@@ -6,11 +6,11 @@
 use std::collections::BTreeSet;
 
 use feel::{Expression, Number, Str, Value};
+use markup::{Report, short};
 
 use crate::code;
 use crate::compile::expression;
 use crate::program::JobSpec;
-use crate::report::{Report, short};
 use crate::source::{Node, TaskDefinition, Text};
 
 /// Tries of a job when nothing is said.

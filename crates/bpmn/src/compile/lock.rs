@@ -8,11 +8,11 @@
 //! Read first: [`act`], then [`lock`].
 
 use feel::{Expression, Str, Value};
+use markup::{Report, short};
 
 use crate::code;
 use crate::compile::{expression, mapping, timer};
 use crate::program::{Kind, LockSpec, TimerText};
-use crate::report::{Report, short};
 use crate::source::{Entry, Node, TaskDefinition, Text};
 
 /// Bytes that the name of a lock may have.

@@ -5,11 +5,11 @@
 //! Read first: [`mappings`].
 
 use feel::Str;
+use markup::{Report, short};
 
 use crate::code;
 use crate::compile::expression;
 use crate::program::Mapping;
-use crate::report::{Report, short};
 use crate::source::{Entry, Form, Node, Text};
 
 /// Which way a mapping goes.

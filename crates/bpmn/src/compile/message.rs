@@ -4,11 +4,11 @@
 //! Read first: [`subscription`], then [`send`].
 
 use feel::Expression;
+use markup::{Report, Spot};
 
 use crate::code;
 use crate::compile::{expression, job, timer};
 use crate::program::{MessageSpec, Publication, SendSpec, Target, TimerText};
-use crate::report::{Report, Spot};
 use crate::source::{Message, Node, PublishMessage, Reference};
 
 /// What a catch event, boundary event or receive task waits for.

@@ -3,10 +3,11 @@
 //! Boundary: which decisions are deployed is known to `node`.
 //! Read first: [`rule`].
 
+use markup::Report;
+
 use crate::code;
 use crate::compile::{expression, job, task};
 use crate::program::{CalledDecision, Kind, Rule};
-use crate::report::Report;
 use crate::source::{CalledDecision as Called, Node};
 
 /// A business rule task.

@@ -9,10 +9,10 @@
 //! Read first: [`resolve`].
 
 use feel::{Str, Value};
+use markup::{Report, Spot, short};
 
 use crate::code;
 use crate::program::{Kind, Rule, Script, SendSpec};
-use crate::report::{Report, Spot, short};
 use crate::source::{Extensions, LOGICAL_SERVER, Node, Process, Text};
 
 /// Characters that the name of a logical server may have.

@@ -4,11 +4,11 @@
 //! Read first: [`service`], [`script`], [`call`].
 
 use feel::Expression;
+use markup::{Report, Spot, short};
 
 use crate::code;
 use crate::compile::{expression, job, lock, mapping};
 use crate::program::{Binding, CallActivity, JobSpec, Kind, Script};
-use crate::report::{Report, Spot, short};
 use crate::source::{FeelScript, Node, Text};
 
 /// A service task.

@@ -4,11 +4,11 @@
 //! Read first: [`timer`].
 
 use feel::{Expression, Value};
+use markup::{Report, Spot};
 
 use crate::code;
 use crate::compile::{expression, iso8601};
 use crate::program::{TimerSpec, TimerText};
-use crate::report::{Report, Spot};
 use crate::source::Text;
 
 /// Where a timer stands decides which kinds are possible.

@@ -3,8 +3,9 @@
 //! Boundary: everything that an element does use is checked where it is compiled.
 //! Read first: [`warn`].
 
+use markup::Report;
+
 use crate::code;
-use crate::report::Report;
 use crate::source::{Event, Form, Node};
 
 /// Warns of every extension element of `node` that has no effect there.

@@ -7,10 +7,11 @@
 
 use std::collections::BTreeMap;
 
+use markup::{Report, Spot, short};
+
 use crate::code;
 use crate::compile::expression;
 use crate::program::{ElementIndex, Flow, FlowIndex};
-use crate::report::{Report, Spot, short};
 use crate::source::{self, Form, Node, Process, Text};
 
 /// Characters that an id may have.

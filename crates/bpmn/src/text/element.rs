@@ -24,8 +24,9 @@
 //! Boundary: as `text`.
 //! Read first: [`form`].
 
+use markup::Report;
+
 use crate::program::TimerText;
-use crate::report::Report;
 use crate::source::{
     Boundary, CalledDecision, CalledElement, ErrorCode, Event, Extensions, FeelScript, Form,
     Message, PublishMessage, Reference, TaskDefinition, Text,

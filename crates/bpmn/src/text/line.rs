@@ -3,7 +3,8 @@
 //! Boundary: knows the shape of a line, not what the kinds mean.
 //! Read first: [`Line`], then [`Line::parse`].
 
-use crate::report::Report;
+use markup::Report;
+
 use crate::source::Text;
 use crate::text::lexer::Token;
 use crate::text::unreadable_line;

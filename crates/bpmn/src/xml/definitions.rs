@@ -6,10 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use markup::{Report, Spot};
 use roxmltree::{Document, Node};
 
 use crate::code;
-use crate::report::{Report, Spot};
 use crate::source::{ErrorCode, Message, Process, Reference, Text};
 use crate::xml::{self, BPMN, ZEEBE, process};
 

@@ -3,11 +3,11 @@
 //! Boundary: which definition is possible at which event is known to `compile::event`.
 //! Read first: [`definitions`].
 
+use markup::{Report, Spot};
 use roxmltree::Node as Xml;
 
 use crate::code;
 use crate::program::TimerText;
-use crate::report::{Report, Spot};
 use crate::source::{Event, Extensions, Text};
 use crate::xml::definitions::Globals;
 use crate::xml::{self, BPMN, extension};

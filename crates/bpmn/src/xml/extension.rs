@@ -4,10 +4,10 @@
 //! Other namespaces belong to other tools and are passed over.
 //! Read first: [`read`].
 
+use markup::{Report, Spot, short};
 use roxmltree::Node as Xml;
 
 use crate::code;
-use crate::report::{Report, Spot, short};
 use crate::source::{
     CalledDecision, CalledElement, Entry, Extensions, FeelScript, LOGICAL_SERVER, PublishMessage,
     TaskDefinition, Text,

@@ -7,10 +7,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use markup::{Report, Spot};
 use roxmltree::Children;
 use roxmltree::Node as Xml;
 
-use crate::report::{Report, Spot};
 use crate::source::{Boundary, Extensions, Flow, Form, Node, Process, Text};
 use crate::xml::definitions::Globals;
 use crate::xml::{self, BPMN, event, extension, support};

@@ -3,10 +3,10 @@
 //! Boundary: an element that is not named in this file or read in `process` is refused as unknown.
 //! Read first: [`refuse`], then [`is_passed_over`].
 
+use markup::{Report, Spot};
 use roxmltree::Node as Xml;
 
 use crate::code;
-use crate::report::{Report, Spot};
 use crate::source::{Form, titled};
 use crate::xml;
 

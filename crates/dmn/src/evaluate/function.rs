@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use feel::{Callable, Context, Function, Parameter, Session, Str, Type, Value, WarningKind};
 
-use crate::evaluate::{Frame, Given, Place, Run, Shared};
+use crate::evaluate::{Frame, Place, Run, Shared, Supplied};
 use crate::model::{FunctionLogic, Target};
 
 /// A function of a model, with what it needs to be called from anywhere.
@@ -70,7 +70,7 @@ impl Callable for Invocable {
     }
 
     fn call(&self, arguments: Vec<Value>, session: &mut Session<'_>) -> Value {
-        let given = Given::Arguments(BTreeMap::new());
+        let given = Supplied::Arguments(BTreeMap::new());
         let mut run = Run::new(&self.shared, session, given);
         match &self.what {
             What::Service(index) => run.service(*index, arguments),
@@ -125,7 +125,7 @@ impl Run<'_, '_> {
             let value = self.fit(kind, argument, "an argument");
             given.insert(*target, value);
         }
-        let mut run = Run::new(self.shared, self.session, Given::Arguments(given));
+        let mut run = Run::new(self.shared, self.session, Supplied::Arguments(given));
         let value = match &*service.gives {
             [single] => run.decide(*single),
             several => {
@@ -147,8 +147,8 @@ impl Run<'_, '_> {
         let mut arguments = Vec::new();
         for parameter in invocable.parameters() {
             let value = match &self.given {
-                Given::Input(context) => context.get(&parameter.name).cloned(),
-                Given::Arguments(_) => None,
+                Supplied::Input(context) => context.get(&parameter.name).cloned(),
+                Supplied::Arguments(_) => None,
             };
             arguments.push(value.unwrap_or_default());
         }

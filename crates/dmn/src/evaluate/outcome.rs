@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use feel::{Evaluation, Str, Value, Warning};
 
-use crate::model::Title;
+use crate::model::{Logic, Title};
 
 /// Decisions and failures that one outcome lists; the rest is dropped.
 const LISTED_MAX: usize = 10_000;
@@ -33,6 +33,8 @@ pub struct Evaluated {
     pub id: Str,
     /// Its name.
     pub name: Str,
+    /// The DMN element that is its logic, for example `decisionTable`.
+    pub logic: &'static str,
     /// The inputs of its decision table.
     pub inputs: Vec<Input>,
     /// The rules that matched and counted.
@@ -59,8 +61,21 @@ pub struct Matched {
     pub rule: u32,
     /// Its id.
     pub id: Str,
-    /// The outputs by name; the name is empty if there is only one output.
-    pub outputs: Vec<(Str, Value)>,
+    /// Its outputs, column by column.
+    pub outputs: Vec<Given>,
+}
+
+/// What a rule gives for one output of its table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Given {
+    /// The id of the output.
+    pub id: Str,
+    /// Its name; empty if it is the only one.
+    pub name: Str,
+    /// Its label, or else its name.
+    pub label: Str,
+    /// The value.
+    pub value: Value,
 }
 
 /// Something that went wrong in a decision.
@@ -90,10 +105,11 @@ impl std::fmt::Display for Failure {
 }
 
 impl Evaluated {
-    pub(super) fn of(title: &Title) -> Self {
+    pub(super) fn of(title: &Title, logic: &Logic) -> Self {
         Self {
             id: title.id.clone(),
             name: title.name.clone(),
+            logic: logic.element(),
             inputs: Vec::new(),
             matched: Vec::new(),
             output: Value::Null,

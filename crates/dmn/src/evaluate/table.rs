@@ -5,10 +5,10 @@
 
 use std::cmp::Ordering;
 
-use feel::{Context, Expression, List, Str, Value};
+use feel::{Context, Dialect, Expression, List, Str, Value};
 
 use crate::evaluate::index::Class;
-use crate::evaluate::{Evaluated, Frame, Input, Lookup, Matched, Run};
+use crate::evaluate::{Evaluated, Frame, Given, Input, Lookup, Matched, Run};
 use crate::kind::{Kind, Misfit};
 use crate::model::{HitPolicy, Output, Table};
 
@@ -191,11 +191,13 @@ impl Run<'_, '_> {
         self.fitted(&output.kind, value).map_err(Some)
     }
 
-    /// The result if no rule matches.
+    /// The result if no rule matches. Camunda counts nothing then either, and leaves out outputs
+    /// without a default.
     fn default(&mut self, table: &Table, frame: &Frame) -> Value {
+        let is_standard = self.shared.graph.dialect == Dialect::Standard;
         if table.outputs.iter().all(|output| output.default.is_none()) {
             return match table.policy {
-                HitPolicy::Count => Value::from(0),
+                HitPolicy::Count if is_standard => Value::from(0),
                 _ => Value::Null,
             };
         }
@@ -203,10 +205,11 @@ impl Run<'_, '_> {
         for (position, output) in table.outputs.iter().enumerate() {
             let value = match &output.default {
                 Some(expression) => self.output(output, expression, frame),
-                None => Ok(Value::Null),
+                None if is_standard => Ok(Value::Null),
+                None => continue,
             };
             match value {
-                Ok(value) => values.push(value),
+                Ok(value) => values.push((output.name.clone(), value)),
                 Err(problem) => {
                     self.place.cell = Some(cell_of(output, position));
                     match problem {
@@ -217,7 +220,10 @@ impl Run<'_, '_> {
                 }
             }
         }
-        result_of(table, &values)
+        match values.as_slice() {
+            [(_, single)] => single.clone(),
+            _ => Value::Context(Context::new(values)),
+        }
     }
 
     fn by_policy(&mut self, table: &Table, frame: &Frame, hits: &[Hit]) -> Option<Value> {
@@ -316,10 +322,15 @@ fn result_of(table: &Table, outputs: &[Value]) -> Value {
 
 fn matched(table: &Table, hit: Hit) -> Matched {
     let rule = table.rules.get(hit.rule as usize);
-    let names = table.outputs.iter().map(|output| output.name.clone());
+    let given = |(output, value): (&Output, Value)| Given {
+        id: output.id.clone(),
+        name: output.name.clone(),
+        label: output.label.clone(),
+        value,
+    };
     Matched {
         rule: hit.rule + 1,
         id: rule.map(|rule| rule.id.clone()).unwrap_or_else(|| "".into()),
-        outputs: names.zip(hit.outputs).collect(),
+        outputs: table.outputs.iter().zip(hit.outputs).map(given).collect(),
     }
 }

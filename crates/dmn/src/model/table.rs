@@ -62,6 +62,9 @@ pub(crate) struct Column {
 
 #[derive(Debug)]
 pub(crate) struct Output {
+    pub(crate) id: Str,
+    /// Its label, or else its name.
+    pub(crate) label: Str,
     /// Empty if there is only one.
     pub(crate) name: Str,
     pub(crate) kind: Kind,

@@ -13,7 +13,7 @@ use crate::code;
 use crate::kind::Kind;
 use crate::model::{Boxed, FunctionLogic, Invocation, Iteration, Logic};
 use crate::read::{Reader, table};
-use crate::{report, xml};
+use crate::xml;
 
 /// How deep boxed expressions may be nested.
 const NEST_MAX: usize = 40;
@@ -72,7 +72,7 @@ pub(super) fn read_function(
         let name: Str = xml::name(parameter, "name").unwrap_or_default().into();
         let kind = reader.type_of(file, parameter);
         let plain = reader.feel_type(&kind);
-        inner.declare(&name, plain.clone());
+        inner.declare_only(&name, plain.clone());
         parameters.push(Parameter { name, kind: plain });
         kinds.push(kind);
     }
@@ -80,7 +80,7 @@ pub(super) fn read_function(
     let body = if language.eq_ignore_ascii_case("FEEL") {
         inside(reader, file, node, &mut inner)
     } else {
-        let message = format!("the function is of kind `{}`", report::short(language));
+        let message = format!("the function is of kind `{}`", markup::short(language));
         let hint = "write it in FEEL: functions of other languages are not called";
         reader.tolerable(file, (code::EXTERNAL, xml::spot(node)), message.clone(), hint);
         Boxed { logic: Logic::Nothing(Some(message.into())), kind: Kind::ANY }
@@ -151,7 +151,7 @@ fn read_boxed(
         "filter" => Logic::Filter(iteration(reader, file, (node, "match"), names)),
         other => {
             let message =
-                format!("expressions of kind `{}` are not supported", report::short(other));
+                format!("expressions of kind `{}` are not supported", markup::short(other));
             let hint = "use one of the kinds of DMN 1.5";
             reader.error(file, (code::LOGIC_UNSUPPORTED, xml::spot(node)), message, hint);
             Logic::Nothing(None)
@@ -204,7 +204,7 @@ fn context(reader: &mut Reader<'_>, file: usize, node: Node<'_, '_>, names: &mut
                 Logic::Function(_) => Type::Function(None),
                 _ => reader.feel_type(&boxed.kind),
             };
-            inner.declare(name, kind);
+            inner.declare_only(name, kind);
         }
         entries.push((name, boxed));
     }
@@ -282,11 +282,9 @@ fn iteration(
     };
     if is_filter {
         // Entries of the item are names of their own.
-        for entry in reader.files[file].entries.clone() {
-            inner.declare(&entry, Type::Any);
-        }
+        inner.read_entries_by_name();
     }
-    inner.declare(&variable, item);
+    inner.declare_only(&variable, item);
     let body = match xml::child(node, body_name) {
         Some(body) => inside(reader, file, body, &mut inner),
         None => incomplete(reader, file, node, body_name),
@@ -309,7 +307,7 @@ impl Reader<'_> {
     ) -> Result<Option<Expression>, Str> {
         let Some((text, at)) = xml::text(node) else { return Ok(None) };
         if let Some(language) = self.foreign_language(file, node) {
-            let message = format!("the expression language is `{}`", report::short(&language));
+            let message = format!("the expression language is `{}`", markup::short(&language));
             let hint = "write the expression in FEEL";
             let at = (code::LANGUAGE, xml::spot(node).moved(at));
             self.tolerable(file, at, message.clone(), hint);

@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use feel::{Dialect, Str};
+use markup::Spot;
 use roxmltree::Node;
 
 use crate::code::{self, Code};
@@ -17,7 +18,6 @@ use crate::model::{
     Boxed, Decision, FunctionLogic, InputElement, Knowledge, Logic, Service, Target, Title,
 };
 use crate::read::{Reader, boxed, names, table};
-use crate::report::Spot;
 use crate::xml;
 
 /// Namespaces of Camunda's tools; models that they wrote follow Camunda's FEEL.

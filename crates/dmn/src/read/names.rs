@@ -5,22 +5,24 @@
 //! Read first: [`of_element`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use feel::{Names, Str, Type};
+use feel::{Entries, Names, Str, Type};
 use roxmltree::Node;
 
 use crate::model::Target;
 use crate::read::Reader;
 use crate::xml;
 
-/// Names of entries that one file may declare in this way.
-const ENTRIES_MAX: usize = 2_000;
+/// Keys of contexts that are taken for names in one file.
+const KEYS_MAX: usize = 2_000;
 /// Bytes of a key of a context that is taken for a name.
 const KEY_MAX: usize = 100;
 
 /// Collects the names of entries that a file mentions and that are more than one word.
 pub(super) fn read_entries(reader: &mut Reader<'_>, file: usize) {
     let mut entries: Vec<Str> = Vec::new();
+    let mut keyed: Vec<Str> = Vec::new();
     for node in reader.files[file].root.descendants() {
         let wanted = matches!(
             xml::dmn_name(node),
@@ -30,15 +32,15 @@ pub(super) fn read_entries(reader: &mut Reader<'_>, file: usize) {
             entries.push(name.into());
         }
         if node.is_text() && xml::dmn_name(node.parent().unwrap_or(node)) == Some("text") {
-            keys(node.text().unwrap_or_default(), &mut entries);
+            keys(node.text().unwrap_or_default(), &mut keyed);
         }
     }
-    entries.sort();
-    entries.dedup();
-    entries.truncate(ENTRIES_MAX);
-    reader.files[file].entry_words = by_word(entries.iter().cloned());
+    keyed.sort();
+    keyed.dedup();
+    keyed.truncate(KEYS_MAX);
+    let all = entries.iter().chain(&keyed).map(|name| &**name);
+    reader.files[file].entries = Arc::new(Entries::new(all));
     reader.files[file].type_words = by_word(reader.files[file].types.keys().cloned());
-    reader.files[file].entries = entries;
 }
 
 /// Names by their first word, so that only those are declared whose word is in a text.
@@ -58,7 +60,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 /// Adds the keys of contexts that a text writes, as in `{first name: "Ada"}`, since other texts
 /// may read what comes of it.
 fn keys(text: &str, entries: &mut Vec<Str>) {
-    if !text.contains('{') || entries.len() > ENTRIES_MAX {
+    if !text.contains('{') || entries.len() > KEYS_MAX {
         return;
     }
     for piece in text.split(['{', ',']) {
@@ -86,11 +88,8 @@ pub(super) fn of_element(
     let mut names = Names::of(reader.files[file].dialect);
     let texts: Vec<&str> = node.descendants().filter_map(|node| node.text()).collect();
     let mentioned: BTreeSet<&str> = texts.iter().flat_map(|text| words(text)).collect();
-    let imported = reader.files[file].imports.iter().filter_map(|import| import.file);
-    for other in imported.chain([file]) {
-        for entry in found(&reader.files[other].entry_words, &mentioned) {
-            names.declare_entry(entry);
-        }
+    for other in reachable(reader, file) {
+        names.share_entries(&reader.files[other].entries);
     }
     // Types are needed by `instance of` and by the parameters of functions only.
     if mentioned.contains("instance") || mentioned.contains("function") {
@@ -106,7 +105,7 @@ pub(super) fn of_element(
         let kind = type_of_target(reader, requirement.target);
         match &requirement.import {
             None => {
-                names.declare(&requirement.name, kind);
+                names.declare_only(&requirement.name, kind);
             }
             Some(import) => {
                 let entry = (requirement.name.clone(), kind);
@@ -118,9 +117,23 @@ pub(super) fn of_element(
         }
     }
     for (import, entries) in imports {
-        names.declare(&import, Type::context(entries));
+        for (entry, _) in &entries {
+            names.declare_entry(entry);
+        }
+        names.declare_only(&import, Type::context(entries));
     }
     names
+}
+
+/// A file and those that it imports, also indirectly: its values may be of their types.
+fn reachable(reader: &Reader<'_>, file: usize) -> BTreeSet<usize> {
+    let mut found = BTreeSet::from([file]);
+    let mut open = vec![file];
+    while let Some(next) = open.pop() {
+        let imports = reader.files[next].imports.iter().filter_map(|import| import.file);
+        open.extend(imports.filter(|import| found.insert(*import)));
+    }
+    found
 }
 
 /// The names whose first word is mentioned.

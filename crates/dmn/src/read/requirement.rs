@@ -9,7 +9,7 @@ use roxmltree::Node;
 use crate::code;
 use crate::model::{Requirement, Target};
 use crate::read::Reader;
-use crate::{report, xml};
+use crate::xml;
 
 /// Links all elements.
 pub(super) fn read(reader: &mut Reader<'_>) {
@@ -95,7 +95,7 @@ fn resolve(
             return Some((*target, (!name.is_empty()).then_some(name)));
         }
     }
-    let message = format!("there is no element `{}`", report::short(href));
+    let message = format!("there is no element `{}`", markup::short(href));
     let hint = "draw the requirement again, or remove it";
     reader.error(file, (code::REFERENCE, xml::spot(node)), message, hint);
     None

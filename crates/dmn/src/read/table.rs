@@ -11,7 +11,7 @@ use crate::evaluate::Index;
 use crate::kind::Kind;
 use crate::model::{Column, HitPolicy, Output, Rule, Table};
 use crate::read::Reader;
-use crate::{report, xml};
+use crate::xml;
 
 /// Reads a `decisionTable`.
 pub(super) fn read(
@@ -67,14 +67,14 @@ fn hit_policy(reader: &mut Reader<'_>, file: usize, node: Node<'_, '_>) -> HitPo
             Some("MAX" | ">") => HitPolicy::Max,
             Some("COUNT" | "#") => HitPolicy::Count,
             Some(other) => {
-                let message = format!("there is no aggregation `{}`", report::short(other));
+                let message = format!("there is no aggregation `{}`", markup::short(other));
                 let hint = "use `SUM`, `MIN`, `MAX`, `COUNT`, or none";
                 reader.error(file, (code::AGGREGATION, xml::spot(node)), message, hint);
                 HitPolicy::Collect
             }
         },
         other => {
-            let message = format!("there is no hit policy `{}`", report::short(other));
+            let message = format!("there is no hit policy `{}`", markup::short(other));
             let hint = "use `UNIQUE`, `FIRST`, `PRIORITY`, `ANY`, `COLLECT`, `RULE ORDER` or \
                         `OUTPUT ORDER`";
             reader.error(file, (code::HIT_POLICY, xml::spot(node)), message, hint);
@@ -145,7 +145,11 @@ fn outputs(
         let values = values.and_then(|text| list_of(&text, names));
         let default = xml::child(output, "defaultOutputEntry")
             .and_then(|entry| reader.expression(file, entry, names).unwrap_or_default());
-        outputs.push(Output { name, kind, values, default });
+        let label = match xml::name(output, "label") {
+            Some(label) => label.into(),
+            None => name.clone(),
+        };
+        outputs.push(Output { id: xml::id(output).into(), label, name, kind, values, default });
     }
     outputs
 }
@@ -186,7 +190,7 @@ fn foreign(reader: &mut Reader<'_>, file: usize, entry: Node<'_, '_>) -> bool {
     if xml::text(entry).is_none() {
         return false;
     }
-    let message = format!("the expression language is `{}`", report::short(&language));
+    let message = format!("the expression language is `{}`", markup::short(&language));
     let at = (code::LANGUAGE, xml::spot(entry));
     reader.tolerable(file, at, message, "write the expression in FEEL");
     true

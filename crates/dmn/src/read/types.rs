@@ -9,7 +9,7 @@ use roxmltree::Node;
 use crate::code;
 use crate::kind::{Kind, TypeDefinition};
 use crate::read::Reader;
-use crate::{report, xml};
+use crate::xml;
 
 /// How deep structures may be nested inside of one definition.
 const NEST_MAX: u32 = 50;
@@ -123,7 +123,7 @@ pub(super) fn reference(
     if let Some(kind) = find(reader, file, &wanted) {
         return kind;
     }
-    let message = format!("there is no type `{}`", report::short(&wanted));
+    let message = format!("there is no type `{}`", markup::short(&wanted));
     let hint = "define it as an item definition, or use a type of FEEL such as `number`";
     reader.tolerable(file, (code::TYPE_UNKNOWN, xml::spot(node)), message, hint);
     Kind::ANY

@@ -53,6 +53,7 @@ pub fn apply(state: &mut Instance, event: &Event) {
         Event::InstanceStarted(_)
         | Event::ErrorEscalated { .. }
         | Event::Published { .. }
+        | Event::ExpressionWarned { .. }
         | Event::DecisionEvaluated { .. } => {
             apply_note(state, event);
         }

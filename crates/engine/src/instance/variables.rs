@@ -88,7 +88,7 @@ fn map(
             Trouble { kind, message: format!("`{id}`: expression `{text}`: {why}") }
         };
         let value = draft
-            .value(&mapping.source, &view)
+            .value(&mapping.source, step, &view)
             .map_err(|why| trouble(IncidentKind::IoMapping, &why))?;
         let name = &mapping.target[0];
         let holder = if level == step { step } else { holder_of(draft.state, level, name) };

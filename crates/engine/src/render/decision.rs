@@ -1,4 +1,4 @@
-//! Evaluated decisions as text.
+//! Evaluated decisions, and warnings of expressions, as text.
 //!
 //! Boundary: as `render`.
 //! Read first: [`text`].
@@ -11,10 +11,16 @@ use crate::event::{EvaluatedDecision, Event};
 use super::{Log, Names};
 
 pub(super) fn event(log: &Log, event: &Event, names: &dyn Names) -> Option<String> {
-    let Event::DecisionEvaluated { step, decision, version, evaluated, .. } = event else {
-        return None;
-    };
-    Some(format!("{} decides {decision}@{version}: {}", log.step(*step, names), text(evaluated)))
+    match event {
+        Event::DecisionEvaluated { step, decision, version, evaluated, .. } => {
+            let step = log.step(*step, names);
+            Some(format!("{step} decides {decision}@{version}: {}", text(evaluated)))
+        }
+        Event::ExpressionWarned { step, warnings } => {
+            Some(format!("{} warns: {}", log.step(*step, names), warnings.join("; ")))
+        }
+        _ => None,
+    }
 }
 
 /// Decisions in the order of their evaluation: inputs, the rules that matched, the result.

@@ -20,10 +20,15 @@ impl<'a> Machine<'a> {
         left: &'a Code,
         right: &'a Code,
     ) -> Outcome<Ref<'a>> {
+        let is_equality = matches!(operator, Comparison::Equal | Comparison::NotEqual);
         let truth = match (self.peek(left), self.peek(right)) {
             (Some(left), Some(right)) => {
                 self.charge(2)?;
                 self.holds(operator, left, right)?
+            }
+            _ if is_equality && self.differ_in_length(left, right) => {
+                self.charge(2)?;
+                Some(operator == Comparison::NotEqual)
             }
             _ => {
                 let left = self.eval(left)?;
@@ -32,6 +37,17 @@ impl<'a> Machine<'a> {
             }
         };
         Ok(Ref::Owned(truth.map_or(Value::Null, Value::Boolean)))
+    }
+
+    /// Whether a list that a local holds itself has another length than a constant one, so that it
+    /// needs not be shared to be compared: `partial = []`.
+    fn differ_in_length(&self, left: &Code, right: &Code) -> bool {
+        match right {
+            Code::Constant(Value::List(right)) => {
+                self.local_list(left).is_some_and(|left| left.len() != right.len())
+            }
+            _ => false,
+        }
     }
 
     /// Whether the comparison holds; `None` (and a warning) if the values are not comparable.

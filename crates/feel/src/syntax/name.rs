@@ -103,7 +103,10 @@ impl Parser<'_> {
         let mut longest: Option<(&Str, usize)> =
             self.names.and_then(|names| names.variable_at(token));
         let in_filter = self.frames.iter().flat_map(|frame| &frame.locals).any(|local| local.item);
-        let entry = self.names.filter(|_| in_filter).and_then(|names| names.entry_at(token));
+        let entry = self
+            .names
+            .filter(|names| in_filter || names.entries_are_names())
+            .and_then(|names| names.entry_at(token));
         let locals = self.frames.iter().flat_map(|frame| &frame.locals).filter_map(|local| {
             let spelled = !local.words.is_empty()
                 && local.words.iter().enumerate().all(|(at, word)| &**word == token(at));

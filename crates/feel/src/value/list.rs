@@ -30,18 +30,30 @@ impl List {
 
     /// Adds an item at the end; false if that took a copy, because somebody else has the list.
     pub(crate) fn push(&mut self, item: Value) -> bool {
-        let alone = Arc::get_mut(&mut self.0).is_some();
-        let data = Arc::make_mut(&mut self.0);
-        data.depth = data.depth.max(item.depth().saturating_add(1));
-        data.weight = data.weight.max(1).saturating_add(item.weight());
-        data.items.push(item);
-        alone
+        match Arc::get_mut(&mut self.0) {
+            Some(data) => {
+                data.push(item);
+                true
+            }
+            None => {
+                Arc::make_mut(&mut self.0).push(item);
+                false
+            }
+        }
     }
 
     /// How large it is when written out, in units of about 16 bytes.
     #[must_use]
     pub fn weight(&self) -> u64 {
         self.0.weight.max(1)
+    }
+}
+
+impl ListData {
+    fn push(&mut self, item: Value) {
+        self.depth = self.depth.max(item.depth().saturating_add(1));
+        self.weight = self.weight.max(1).saturating_add(item.weight());
+        self.items.push(item);
     }
 }
 

@@ -33,6 +33,31 @@ pub struct Decision {
     pub at_ms: i64,
 }
 
+/// One version of a DMN file: the decisions in it, with what they require.
+#[derive(Debug, Clone)]
+pub struct Requirements {
+    /// The id of its definitions, or else their name.
+    pub id: Str,
+    /// The name of its definitions.
+    pub name: Str,
+    /// Its key.
+    pub key: u64,
+    /// Its version number, from 1.
+    pub version: u32,
+    /// The package, or empty for a resource deployed alone.
+    pub package: Str,
+    /// The package's version.
+    pub package_version: Str,
+    /// The resource's name.
+    pub resource: Str,
+    /// The resource's digest, with what it imports.
+    pub digest: Str,
+    /// The deployment that brought it.
+    pub deployment: u64,
+    /// When it was deployed, milliseconds since 1970 UTC.
+    pub at_ms: i64,
+}
+
 impl Decision {
     /// Its name.
     #[must_use]
@@ -48,6 +73,49 @@ impl Catalog {
         let versions = self.decisions.entry(decision.id.clone()).or_default();
         versions.push(Arc::new(decision));
         versions.sort_by_key(|known| known.deployed.version);
+    }
+
+    /// Adds a version of a file of decisions.
+    pub fn add_requirements(&mut self, requirements: Requirements) {
+        let versions = self.requirements.entry(requirements.id.clone()).or_default();
+        versions.push(Arc::new(requirements));
+        versions.sort_by_key(|known| known.version);
+    }
+
+    /// The version of the file that a version of a decision stands in.
+    #[must_use]
+    pub fn requirements_of(&self, decision: &Decision) -> Option<&Arc<Requirements>> {
+        let same = |known: &&Arc<Requirements>| {
+            known.digest == decision.digest
+                && known.resource == decision.resource
+                && known.package == decision.package
+        };
+        let versions = self.requirements.get(decision.deployed.model.id())?;
+        let together = versions.iter().find(|known| known.deployment == decision.deployment);
+        together.filter(same).or_else(|| versions.iter().rev().find(same))
+    }
+
+    /// The version of the decision `id` that `decision` is evaluated with: that of the same file,
+    /// or else, since it is imported, of the same deployment.
+    #[must_use]
+    pub fn decided_with(&self, decision: &Decision, id: &str) -> Option<&Arc<Decision>> {
+        let versions = || self.decisions.get(id).into_iter().flatten().rev();
+        let together = |known: &&Arc<Decision>| known.deployment == decision.deployment;
+        let same = |known: &&Arc<Decision>| {
+            known.digest == decision.digest
+                && known.resource == decision.resource
+                && known.package == decision.package
+        };
+        versions()
+            .find(|known| together(known) && same(known))
+            .or_else(|| versions().find(same))
+            .or_else(|| versions().find(together))
+    }
+
+    /// The version of a file of decisions with this key.
+    #[must_use]
+    pub fn requirements(&self, key: u64) -> Option<&Arc<Requirements>> {
+        self.requirements.values().flatten().find(|known| known.key == key)
     }
 
     /// The newest version of a decision.
@@ -68,11 +136,9 @@ impl Decisions for Catalog {
         let versions = self.decisions.get(wanted.decision)?;
         let found = match wanted.binding {
             Binding::Latest => versions.last(),
-            // What did not change with the caller's deployment has no version of it: then the one
-            // that was the newest when the caller was deployed.
             Binding::Deployment => {
                 let deployment = self.definitions.get(&wanted.caller)?.deployment;
-                versions.iter().rev().find(|known| known.deployment <= deployment)
+                versions.iter().rev().find(|known| known.deployment == deployment)
             }
             Binding::VersionTag(tag) => versions
                 .iter()

@@ -12,7 +12,7 @@ use hashbrown::HashMap;
 use host::package::{Limits, Manifest, Package, PackageSource, QualityOfService};
 use store::{DefinitionRow, Store};
 
-use super::{ActivePackage, Catalog, Decision, Definition, is_straight_through};
+use super::{ActivePackage, Catalog, Decision, Definition, Requirements, is_straight_through};
 use crate::error::Error;
 use crate::packages::decisions;
 
@@ -62,7 +62,11 @@ async fn read(
                 None => read_decisions(store, &row).await?,
             };
             decided.insert(row.digest.clone(), model.clone());
-            catalog.add_decision(decision_of(row, model));
+            match row.enabled {
+                true => catalog.add_decision(decision_of(row, model)),
+                // Nothing evaluates a file as such.
+                false => catalog.add_requirements(requirements_of(row, &model)),
+            }
             continue;
         }
         if !models.contains_key(&row.digest) {
@@ -158,6 +162,21 @@ fn decision_of(row: DefinitionRow, model: dmn::Model) -> Decision {
     Decision {
         id: row.process,
         deployed: DecisionVersion { key: row.key.0, version: row.version, model },
+        package: row.package,
+        package_version: row.package_version,
+        resource: row.resource,
+        digest: row.digest,
+        deployment: row.deployment,
+        at_ms: row.at_ms,
+    }
+}
+
+fn requirements_of(row: DefinitionRow, model: &dmn::Model) -> Requirements {
+    Requirements {
+        id: row.process,
+        name: model.name().into(),
+        key: row.key.0,
+        version: row.version,
         package: row.package,
         package_version: row.package_version,
         resource: row.resource,

@@ -267,6 +267,8 @@ impl Node {
         }
         match self.route(HOME, request()?).await? {
             Answer::Deployed(keys, warnings) => {
+                // The other server may not yet know of this one.
+                self.catch_up().await?;
                 Ok(Some((keys, warnings.into_iter().map(host::Diagnostic::from).collect())))
             }
             other => Err(unexpected(&other)),
@@ -296,6 +298,12 @@ impl Node {
         let (keys, revision) = ask(&home, |reply| Input::Deploy { prepared, reply }).await?;
         self.spread(revision).await;
         Ok((keys, warnings))
+    }
+
+    /// Waits until this server has the catalogue that the store has.
+    pub(super) async fn catch_up(&self) -> Result<(), Error> {
+        let revision = self.inner.store.pulse().await?.catalog;
+        self.inner.catalogs.refresh(revision).await
     }
 
     /// Waits until every server has the catalogue of this revision. One that cannot be reached

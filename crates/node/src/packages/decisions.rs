@@ -11,11 +11,11 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use dmn::{Limits, Model, Source};
 use feel::Str;
+use host::Diagnostic;
 use host::package::digest;
-use host::{Diagnostic, Severity};
 use minicbor::{Decoder, Encoder};
 
-use super::Prepared;
+use super::{Prepared, diagnostic};
 use crate::catalog::Catalog;
 
 /// What the name of a DMN file ends in.
@@ -147,14 +147,4 @@ fn unbundle(stored: &[u8]) -> Option<Vec<(&str, &[u8])>> {
         files.push((decoder.str().ok()?, decoder.bytes().ok()?));
     }
     Some(files)
-}
-
-fn diagnostic(file: &str, problem: dmn::Diagnostic) -> Diagnostic {
-    let place = host::Place { line: problem.place.line, column: problem.place.column };
-    let mut found = Diagnostic::error(problem.code, file, problem.message, &problem.hint).at(place);
-    found.element = problem.element;
-    match problem.severity {
-        dmn::Severity::Error => Diagnostic { severity: Severity::Error, ..found },
-        dmn::Severity::Warning => found.warning(),
-    }
 }

@@ -3,7 +3,7 @@
 //! Boundary: everything here was compiled and checked before; the switch happens between two
 //! inputs and is one unit.
 //! Invariants: DPL-1 all of a set is active or nothing. DPL-2 a resource that is the same as the
-//! latest version's gives no new version.
+//! latest version's gives no new version, unless it has to come together with one that does.
 //! Read first: [`Shard::deploy`].
 
 use std::collections::BTreeSet;
@@ -18,9 +18,10 @@ use store::{DefinitionRow, DeploymentChange, EntryFilter, EntryRow, EntryState, 
 
 use crate::catalog::{ActivePackage, Catalog, Definition, is_straight_through, timer_starts};
 use crate::error::Error;
-use crate::packages::{Prepared, PreparedProcess};
+use crate::packages::{Prepared, PreparedProcess, together};
 
 use super::Shard;
+use super::decisions::Coming;
 
 /// Entries looked at at once when a process is enabled.
 const PAGE: u32 = 1_000;
@@ -34,13 +35,15 @@ impl Shard {
     }
 
     /// Activates a prepared set. Answers the version of each of its processes, in order, then of
-    /// each of its decisions, and the revision of the catalogue that has them.
+    /// each of its decisions and of the files of those, and the revision of the catalogue that has
+    /// them.
     pub(super) async fn deploy(
         &mut self,
         prepared: Prepared,
     ) -> Result<(Vec<DefinitionKey>, u64), Error> {
         let mut catalog = (*self.planned()?).clone();
         let deployment = self.loose_key();
+        let renewed = together::renewed(&prepared, &catalog);
         let mut keys = Vec::new();
         let mut changed = BTreeSet::new();
         let is_offered = |package: &Str| {
@@ -50,10 +53,20 @@ impl Shard {
         let processes: Vec<PreparedProcess> =
             prepared.processes.iter().filter(|one| is_offered(&one.package)).cloned().collect();
         for process in &processes {
-            let key = self.add_version(&mut catalog, process, deployment, &mut changed);
+            let same = together::same_process(&catalog, process).cloned();
+            let key = match same.filter(|_| !renewed.contains(&process.package)) {
+                Some(same) => {
+                    if process.auto_enable && !same.enabled {
+                        changed.extend(catalog.enable(same.process(), Some(same.key)));
+                    }
+                    same.key
+                }
+                None => self.add_version(&mut catalog, process, deployment, &mut changed),
+            };
             keys.push(key);
         }
-        keys.extend(self.add_decisions(&mut catalog, prepared.decisions, deployment));
+        let coming = Coming { deployment, renewed: &renewed };
+        keys.extend(self.add_decisions(&mut catalog, prepared.decisions, coming));
         for package in prepared.packages {
             self.add_package(&mut catalog, package, &processes, &mut changed);
         }
@@ -78,21 +91,8 @@ impl Shard {
         changed: &mut BTreeSet<DefinitionKey>,
     ) -> DefinitionKey {
         let id = process.program.id.clone();
-        let latest = catalog.latest(&id).cloned();
-        if let Some(latest) = &latest {
-            let same = latest.digest == process.digest
-                && latest.resource == process.resource
-                && latest.package == process.package
-                && latest.quality == process.quality;
-            if same {
-                if process.auto_enable && !latest.enabled {
-                    changed.extend(catalog.enable(&id, Some(latest.key)));
-                }
-                return latest.key;
-            }
-        }
         let key = DefinitionKey(self.loose_key());
-        let version = latest.map_or(1, |latest| latest.version + 1);
+        let version = catalog.latest(&id).map_or(1, |latest| latest.version + 1);
         let straight_through = is_straight_through(&process.program);
         let before = catalog.enabled(&id).map(|known| known.key);
         catalog.add(Definition {

@@ -12,6 +12,7 @@ use feel::{Context, Environment, Value as Feel};
 use node::Clock;
 use serde_json::{Value, json};
 
+use crate::decision::deployed::{self, Evaluator};
 use crate::decision::{File, STEPS_MAX, files, read, sources};
 use crate::nearest::nearest;
 use crate::output::{self, Format, remark};
@@ -29,14 +30,20 @@ pub(crate) struct Options {
     /// The DMN file; else those in `decisions` and here are searched for the decision.
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
+    #[command(flatten)]
+    evaluator: Evaluator,
 }
 
 /// Evaluates and shows the outcome.
 ///
 /// # Errors
-/// A file cannot be read, the model is refused, has no such decision, or the evaluation fails.
+/// A file cannot be read, the model is refused, has no such decision, the server refuses or cannot
+/// be reached, or the evaluation fails.
 pub(crate) fn run(options: &Options, format: Format) -> Result<(), Failure> {
     let input = read_input(options.input.as_deref())?;
+    if let Some(remote) = options.evaluator.remote() {
+        return deployed::evaluate(&remote, &options.decision, &input, format);
+    }
     let model = match &options.model {
         Some(path) => model_in(path)?,
         None => search(&options.decision)?,
@@ -158,7 +165,7 @@ fn shown(decision: &str, outcome: &Outcome) -> Value {
             let outputs = matched
                 .outputs
                 .iter()
-                .map(|(name, output)| json!({ "name": &**name, "value": value(output) }));
+                .map(|given| json!({ "name": &*given.name, "value": value(&given.value) }));
             json!({
                 "rule": matched.rule,
                 "id": &*matched.id,

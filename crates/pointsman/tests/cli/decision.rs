@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 
-use super::server::{exact, pointsman};
+use super::server::{Server, exact, pointsman, shown};
 
 const MODEL: &str = r##"<definitions
     xmlns="https://www.omg.org/spec/DMN/20191111/MODEL/" name="dinner" namespace="urn:dinner">
@@ -178,4 +178,81 @@ fn conformance_tests_are_counted() {
         0 passed, 1 failed
         exit 1
     "#]].assert_eq(&transcript.join("\n"));
+}
+
+/// A package with the model, and two inputs beside it.
+fn write_package(directory: &std::path::Path) {
+    let write = |name: &str, text: &str| {
+        let path = directory.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    let manifest = "name = \"dinner\"\nversion = \"1.0.0\"\ndescription = \"Meals\"\n";
+    write("dinner/package.toml", manifest);
+    write("dinner/decisions/dinner.dmn", MODEL);
+    write("fall.json", r#"{"season": "Fall"}"#);
+    write("winter.json", r#"{"season": "Winter"}"#);
+}
+
+/// The server of these tests keeps its data in SQLite.
+#[test]
+fn decisions_of_a_server_are_listed_and_evaluated_also_after_it_was_killed() {
+    let directory = tempfile::tempdir().unwrap();
+    write_package(directory.path());
+    let server = Server::start(directory.path());
+    assert!(server.command(&["deploy", "dinner"]).status.success());
+    // Killed, not stopped: what was deployed is durable.
+    drop(server);
+    let server = Server::start(directory.path());
+    let addresses = std::fs::read(directory.path().join("data/addresses.json")).unwrap();
+    let addresses: serde_json::Value = serde_json::from_slice(&addresses).unwrap();
+    let address = addresses["http"].as_str().unwrap();
+    let evaluate = |rest: &[&str]| {
+        let arguments = [&["decision", "evaluate"][..], rest].concat();
+        let mut command = pointsman();
+        let command = command.current_dir(directory.path()).args(&arguments);
+        let output = command.args(["--server", address]).output().unwrap();
+        format!("$ pointsman {}\n{}", arguments.join(" "), shown(&output))
+    };
+    let transcript = [
+        server.run(&["decision", "list"]),
+        server.run(&["decision", "show", "dish"]),
+        evaluate(&["dish", "--input", "fall.json"]),
+        evaluate(&["dish", "--input", "winter.json"]),
+        evaluate(&["dsh"]),
+    ];
+    expect![[r#"
+        $ pointsman decision list
+        DECISION NAME PACKAGE VERSION
+        dish Dish dinner 1
+        exit 0
+
+        $ pointsman decision show dish
+        VERSION TAG PACKAGE OF VERSION RESOURCE MODEL DEPLOYED
+        1 dinner 1.0.0 decisions/dinner.dmn dinner TIME
+        exit 0
+
+        $ pointsman decision evaluate dish --input fall.json
+        "Spareribs"
+          Dish = "Spareribs" (rules 1)
+        exit 0
+
+        $ pointsman decision evaluate dish --input winter.json
+        null
+          Dish = null
+        ! failed: decision `dish`, rule 2, output 1: expected string, found number
+        exit 1
+
+        $ pointsman decision evaluate dsh
+        ! error[NODE-001]: no decision `dsh`
+        ! hint: list what there is with `pointsman decision list`
+        exit 1
+    "#]]
+    .assert_eq(&transcript.join("\n"));
+    let json = evaluate(&["dish", "--input", "fall.json", "--output", "json"]);
+    for part in
+        ["\"result\": \"Spareribs\"", "\"label\": \"Season\"", "\"rule\": 1", "\"failures\": []"]
+    {
+        assert!(json.contains(part), "{part}: {json}");
+    }
 }

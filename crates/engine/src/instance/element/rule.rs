@@ -61,6 +61,7 @@ fn evaluate(
         let message = format!("`{id}`: version {version} of `{decision}` lacks that decision");
         return Err(Trouble { kind: IncidentKind::CalledDecision, message });
     };
+    draft.warn(step, &decision, &outcome.warnings);
     let failure = outcome.failures.first().map(|failure| format!("`{id}`: {failure}"));
     let value = plain(outcome.value.clone());
     let evaluated = audited(draft, outcome);
@@ -113,7 +114,7 @@ fn audited(draft: &Draft<'_, '_>, outcome: Outcome) -> Vec<EvaluatedDecision> {
                 outputs: matched
                     .outputs
                     .into_iter()
-                    .map(|(name, value)| (name, kept(value)))
+                    .map(|given| (given.name, kept(given.value)))
                     .collect(),
             })
             .collect(),

@@ -24,7 +24,7 @@ pub(crate) fn script(draft: &mut Draft<'_, '_>, step: StepKey, script: &Script) 
     match script {
         Script::Feel { expression, result_variable } => {
             let view = View { instance: draft.state, step };
-            let value = draft.value(expression, &view).map(plain);
+            let value = draft.value(expression, step, &view).map(plain);
             match value.and_then(|value| variables::bounded(draft, &value).map(|()| value)) {
                 Ok(value) => {
                     let result = Context::new([(result_variable.clone(), value)].into());

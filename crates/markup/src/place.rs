@@ -4,7 +4,7 @@
 //! Invariants: PLC-1 marks ascend by offset and are at most `STRIDE` bytes apart within a line.
 //! Read first: [`Lines::place`].
 
-use crate::program::Place;
+use crate::Place;
 
 /// Bytes after which a long line gets another mark.
 const STRIDE: usize = 1024;

@@ -1,49 +1,54 @@
 //! Collects what is wrong with one file while it is read and compiled.
 //!
 //! Boundary: the only place that makes a [`Diagnostic`].
-//! Invariants: DRP-1 the list handed out is sorted by place and holds at most `LISTED_MAX` + 1.
+//! Invariants: RPT-1 the list handed out is sorted by place and holds at most `LISTED_MAX` + 1.
 //! Read first: [`Report`], then [`Spot`].
 
 use feel::Str;
 
-use crate::code::{self, Code};
-use crate::diagnostic::Place;
-use crate::diagnostic::{Diagnostic, Severity};
 use crate::place::Lines;
+use crate::{Code, Diagnostic, Format, Place, Severity};
 
 /// Problems that one report lists; the rest is only counted.
 const LISTED_MAX: usize = 1000;
 /// Characters of a user's text that a message shows.
-pub(crate) const SHOWN_MAX: usize = 60;
+pub const SHOWN_MAX: usize = 60;
 /// Characters of a message, and of the id of an element.
 const MESSAGE_MAX: usize = 1000;
 
-/// Where something is wrong: a byte offset, and the DMN element if it has an id.
+/// Where something is wrong: a byte offset, and the element if it has an id.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Spot<'s> {
-    pub(crate) at: u32,
-    pub(crate) element: Option<&'s str>,
+pub struct Spot<'s> {
+    /// The offset.
+    pub at: u32,
+    /// The element's id.
+    pub element: Option<&'s str>,
 }
 
 impl<'s> Spot<'s> {
     /// A spot outside of all elements.
-    pub(crate) fn file(at: u32) -> Self {
+    #[must_use]
+    pub fn file(at: u32) -> Self {
         Self { at, element: None }
     }
 
-    pub(crate) fn element(at: u32, id: &'s str) -> Self {
+    /// A spot in the element with this id, which may be empty.
+    #[must_use]
+    pub fn element(at: u32, id: &'s str) -> Self {
         Self { at, element: (!id.is_empty()).then_some(id) }
     }
 
     /// The same element at a more precise offset.
-    pub(crate) fn moved(self, at: u32) -> Self {
+    #[must_use]
+    pub fn moved(self, at: u32) -> Self {
         Self { at, ..self }
     }
 }
 
 /// What has been found so far.
 #[derive(Debug)]
-pub(crate) struct Report<'a> {
+pub struct Report<'a> {
+    format: &'static Format,
     file: Str,
     lines: Lines<'a>,
     found: Vec<Diagnostic>,
@@ -52,8 +57,11 @@ pub(crate) struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    pub(crate) fn new(file: &str, text: &'a str) -> Self {
+    /// Nothing yet, about the file of this name, which may be empty, with this text.
+    #[must_use]
+    pub fn new(format: &'static Format, file: &str, text: &'a str) -> Self {
         Self {
+            format,
             file: file.into(),
             lines: Lines::new(text),
             found: Vec::new(),
@@ -62,34 +70,49 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// What kind of file it is about.
+    #[must_use]
+    pub fn format(&self) -> &'static Format {
+        self.format
+    }
+
     /// Notes something that refuses the model.
-    pub(crate) fn error(&mut self, code: Code, spot: Spot<'_>, message: String, hint: &str) {
+    pub fn error(&mut self, code: Code, spot: Spot<'_>, message: String, hint: &str) {
         self.errors += 1;
         self.push(Severity::Error, (code, spot), message, hint);
     }
 
     /// Notes something that is probably not meant.
-    pub(crate) fn warning(&mut self, code: Code, spot: Spot<'_>, message: String, hint: &str) {
+    pub fn warning(&mut self, code: Code, spot: Spot<'_>, message: String, hint: &str) {
         self.push(Severity::Warning, (code, spot), message, hint);
     }
 
     /// How many errors there are so far.
-    pub(crate) fn errors(&self) -> usize {
+    #[must_use]
+    pub fn errors(&self) -> usize {
         self.errors
     }
 
+    /// The place of an offset.
+    #[must_use]
+    pub fn place(&self, at: u32) -> Place {
+        self.lines.place(at)
+    }
+
     /// The offset of a place.
-    pub(crate) fn offset(&self, place: Place) -> u32 {
+    #[must_use]
+    pub fn offset(&self, place: Place) -> u32 {
         self.lines.offset(place)
     }
 
     /// Everything that was found, sorted by place.
-    pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
+    #[must_use]
+    pub fn finish(mut self) -> Vec<Diagnostic> {
         self.found.sort_by(|a, b| (a.place, a.code).cmp(&(b.place, b.code)));
         if self.unlisted > 0 {
             let severity = if self.errors > 0 { Severity::Error } else { Severity::Warning };
             self.found.push(Diagnostic {
-                code: code::MORE_PROBLEMS.0,
+                code: self.format.codes.more_problems.0,
                 severity,
                 file: self.file.clone(),
                 place: self.lines.place(u32::MAX),
@@ -124,7 +147,8 @@ impl<'a> Report<'a> {
 }
 
 /// `text`, cut to what fits into a message.
-pub(crate) fn short(text: &str) -> String {
+#[must_use]
+pub fn short(text: &str) -> String {
     cut(text, SHOWN_MAX)
 }
 
