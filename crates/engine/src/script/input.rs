@@ -8,10 +8,11 @@
 //!   `disable PROCESS`, `set INSTANCE[/STEP] [local] {…}`
 //! - time: `clock 30s` moves step by step to each moment, `jump 30s` at once as after a restart
 //! - what else a shard says: `expire JOB`, `release JOB [attempt=N]`, `fire TIMER`,
-//!   `continue INSTANCE`, `correlate STEP ELEMENT {…}`, `accept STEP CHILD`, `refuse STEP "WHY"`, `uncaught STEP CODE`,
-//!   `child-completed STEP CHILD {…}`, `child-error STEP CHILD CODE`, `cancel-child INSTANCE`,
-//!   `quarantine INSTANCE "WHY"`, `server-died INSTANCE SERVER`, `call-failed STEP CHILD SERVER`,
-//!   `granted STEP LOCK FENCE`, `timed-out STEP LOCK`, `lost INSTANCE LOCK FENCE`
+//!   `continue INSTANCE`, `correlate STEP ELEMENT {…}`, `accept STEP CHILD`, `refuse STEP "WHY"`,
+//!   `uncaught STEP CODE`, `child-completed STEP CHILD {…}`, `child-error STEP CHILD CODE`,
+//!   `cancel-child INSTANCE`, `quarantine INSTANCE "WHY"`, `server-died INSTANCE SERVER`,
+//!   `call-failed STEP CHILD SERVER`, `granted STEP LOCK FENCE`, `timed-out STEP LOCK`,
+//!   `lost INSTANCE LOCK FENCE`
 //! - locks: see `script::lock`
 //! - the scenario itself: `settings …`
 //!
