@@ -2,8 +2,8 @@
 //!
 //! Boundary: remembers what was found and says what follows from it; who looks, and how often, is
 //! told from outside. Liveness is the store's: a server that nobody reaches keeps its lease.
-//! Invariants: RCH-1 where servers that own shards do not reach each other, some of them stay ready:
-//! those on the side of the majority, and the oldest one wherever it is.
+//! Invariants: RCH-1 where servers that own shards do not reach each other, some of them stay
+//! ready: those on the side of the majority, and the oldest one wherever it is.
 //! Read first: [`Sight::note`], then [`is_cut_off`].   Tests: at the end of this file
 
 use std::collections::{BTreeMap, BTreeSet};
