@@ -136,6 +136,8 @@ pub enum Command {
     ReleaseJob {
         /// The job.
         job: JobKey,
+        /// Which of its leases this is about; a later one stays as it is.
+        attempt: u32,
     },
     /// Set the tries left.
     UpdateRetries {

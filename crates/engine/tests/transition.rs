@@ -332,7 +332,7 @@ fn what_happened_meanwhile_decides_how_much_fits() {
     // Its lease ran out, and it came anyway.
     let mut owner = Owner::new(model, "{}").expect("a model");
     let (job, verdicts) = worked(&mut owner);
-    owner.tell(Command::ReleaseJob { job }).expect("leased");
+    owner.tell(Command::ReleaseJob { job, attempt: 0 }).expect("leased");
     assert_eq!(owner.replay(job, &verdicts), Ok(2));
     assert_eq!(owner.state.status, Status::Completed);
     // It comes twice.
@@ -401,7 +401,7 @@ fn answer(activation: &Activation) -> Verdict {
         _ => 3,
     };
     let seen = activation.element.bytes().fold(n.rem_euclid(1_000), |sum, byte| {
-        (sum * 31 + i64::from(byte) + i64::from(activation.failures)).rem_euclid(97)
+        (sum * 31 + i64::from(byte) + i64::from(activation.attempt)).rem_euclid(97)
     });
     let one = |name: &str| [(name.into(), Value::Number(Number::from(seen)))].into();
     match seen % 24 {

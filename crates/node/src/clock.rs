@@ -3,7 +3,9 @@
 //! Boundary: everything else takes the time from a [`Clock`], so that tests and the simulation
 //! can set it.
 //! Invariants: CLK-1 a shared clock does not follow the machine's: it runs on from the store's
-//! time at the machine's pace, so that a clock that is set moves no timer.
+//! time at the machine's pace, so that a clock that is set moves no timer. CLK-2 an answer of the
+//! store that took long moves it no further than is certain: a server that was stopped meanwhile
+//! would otherwise be behind by as much, and its leases would end early for everybody else.
 //! Read first: [`Clock`].
 
 use std::sync::Arc;
@@ -62,22 +64,27 @@ impl Clock {
             Self::Manual(now) => now.load(Ordering::Relaxed),
             Self::Other(dial) => dial.now_ms(),
             Self::Shared(shared) => {
-                shared.base_ms.load(Ordering::Relaxed).saturating_add(shared.since_ms())
+                shared.base_ms.load(Ordering::Relaxed).saturating_add(shared.at_ms(instant()))
             }
         }
     }
 
-    /// Takes over what the store's clock showed a moment ago. Other clocks do not follow it.
-    pub(crate) fn follow(&self, store_ms: i64) {
+    /// Takes over what the store's clock showed between when it was `asked` and now (CLK-2). Other
+    /// clocks do not follow it.
+    pub(crate) fn follow(&self, store_ms: i64, asked: Instant) {
         if let Self::Shared(shared) = self {
-            shared.base_ms.store(store_ms.saturating_sub(shared.since_ms()), Ordering::Relaxed);
+            let least = store_ms.saturating_sub(shared.at_ms(instant()));
+            let most = store_ms.saturating_sub(shared.at_ms(asked)).max(least);
+            let base_ms = shared.base_ms.load(Ordering::Relaxed).clamp(least, most);
+            shared.base_ms.store(base_ms, Ordering::Relaxed);
         }
     }
 }
 
 impl Shared {
-    fn since_ms(&self) -> i64 {
-        i64::try_from(self.begun.elapsed().as_millis()).unwrap_or(i64::MAX)
+    fn at_ms(&self, moment: Instant) -> i64 {
+        let since = moment.saturating_duration_since(self.begun);
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
     }
 }
 
@@ -90,4 +97,43 @@ pub(crate) fn instant() -> Instant {
 fn system_now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Clock, instant};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_late_answer_does_not_set_a_shared_clock_back() {
+        let clock = Clock::shared_from(1_000);
+        let asked = instant();
+        clock.follow(50_000, asked);
+        assert_eq!(clock.now_ms(), 50_000);
+        let asked = instant();
+        // The store answered at once, and the server was stopped before it heard.
+        tokio::time::advance(Duration::from_millis(3_800)).await;
+        clock.follow(50_000, asked);
+        assert_eq!(clock.now_ms(), 53_800, "CLK-2");
+        // Or the store answered late, which agrees as well.
+        clock.follow(53_800, asked);
+        assert_eq!(clock.now_ms(), 53_800, "CLK-2");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shared_clock_follows_a_store_that_is_certainly_earlier_or_later() {
+        let clock = Clock::shared_from(1_000);
+        let asked = instant();
+        tokio::time::advance(Duration::from_millis(100)).await;
+        // Read between 100 ms ago and now: it is 5,000 at least.
+        clock.follow(5_000, asked);
+        assert_eq!(clock.now_ms(), 5_000);
+        clock.follow(400, asked);
+        assert_eq!(clock.now_ms(), 500, "it is 500 at most");
+        tokio::time::advance(Duration::from_millis(10)).await;
+        assert_eq!(clock.now_ms(), 510, "CLK-1");
+        clock.follow(505, instant());
+        assert_eq!(clock.now_ms(), 505);
+    }
 }

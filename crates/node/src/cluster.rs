@@ -13,6 +13,7 @@ mod in_force;
 pub(crate) mod letter;
 pub(crate) mod member;
 mod post;
+pub(crate) mod reach;
 pub(crate) mod routes;
 pub(crate) mod serve;
 pub mod settings;
@@ -33,6 +34,7 @@ pub(crate) use catalogs::{Catalogs, Loader, Ready};
 pub(crate) use in_force::Shared;
 pub(crate) use member::{Me, Membership, WAKES_MAX, Wake, patience, rest};
 pub(crate) use post::Post;
+pub use reach::Looked;
 pub use routes::Others;
 pub(crate) use routes::{Place, Routes, Table};
 

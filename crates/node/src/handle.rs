@@ -21,6 +21,7 @@ use crate::audit::{self, Record};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::cluster::follow::Followers;
+use crate::cluster::reach::Sight;
 use crate::cluster::wire::{Answer, Request};
 use crate::cluster::{
     self, Catalogs, Loader, Me, Membership, Post, Routes, Shared, Transport, WAKES_MAX, Wake,
@@ -40,6 +41,7 @@ mod invoke;
 mod jobs;
 mod locks;
 mod logical;
+mod reach;
 mod requests;
 pub(crate) mod route;
 mod servers;
@@ -107,6 +109,7 @@ pub(crate) struct Inner {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) around: Surroundings,
     pub(crate) followers: Arc<Followers>,
+    pub(crate) sight: Sight,
     pub(crate) wakes: mpsc::Sender<Wake>,
     /// Everything that runs for this server; dropping it ends all of it at once.
     running: Mutex<JoinSet<()>>,
@@ -184,6 +187,7 @@ impl Node {
             transport,
             around,
             followers,
+            sight: Sight::default(),
             wakes,
             running: Mutex::new(running),
             evaluations: Arc::new(Semaphore::new(decisions::AT_ONCE)),

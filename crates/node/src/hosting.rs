@@ -29,7 +29,7 @@ use crate::handle::{Inner, Node};
 use crate::logical;
 use crate::shard::gates::SWITCHING;
 use crate::shard::services::{answer, call_of};
-use crate::stream::{JobStream, WorkerRequest};
+use crate::stream::{JobLease, JobStream, WorkerRequest};
 
 /// Jobs on their way here from one server: more would wait while their leases run.
 const CAPACITY: usize = 4;
@@ -191,7 +191,8 @@ impl Work {
             Ok(None) => Ok(()),
             Err(error) => {
                 // Another server may have what is missing here. The lease was renewed until now.
-                self.node.inner.around.post.release([(job, i64::MAX)]);
+                let lease = JobLease { deadline_ms: i64::MAX, ..JobLease::of(&first) };
+                self.node.inner.around.post.release([lease]);
                 Err(error)
             }
         };

@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use crate::cluster::wire::context;
 use crate::error::Error;
 use crate::packages::Prepared;
-use crate::stream::{StreamEnd, WorkerRequest};
+use crate::stream::{JobLease, StreamEnd, WorkerRequest};
 
 /// Where an answer goes.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, Error>>;
@@ -283,7 +283,7 @@ pub(crate) enum Input {
     },
     StreamClosed {
         id: u64,
-        undelivered: Vec<JobKey>,
+        undelivered: Vec<JobLease>,
     },
     Deploy {
         prepared: Box<Prepared>,

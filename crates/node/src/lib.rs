@@ -41,5 +41,5 @@ pub use input::{Accepted, Created, Ended, Grant, JobFailure, MissedStart, NewMes
 pub use logical::LogicalServer;
 pub use published::{Condition, Counters};
 pub use shard::{Maintenance, Settings};
-pub use stream::{JobStream, WorkerRequest};
+pub use stream::{JobLease, JobStream, WorkerRequest};
 pub use view::{PathStep, StepView, path_of};

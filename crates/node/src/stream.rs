@@ -44,6 +44,26 @@ pub struct WorkerRequest {
     pub fetch: Vec<Str>,
 }
 
+/// One lease of a job: what a worker holds, and what it is if it is given back (JOB-4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JobLease {
+    /// The job.
+    pub job: JobKey,
+    /// Which lease of the job.
+    pub attempt: u32,
+    /// When it ends, milliseconds since 1970 UTC.
+    pub deadline_ms: i64,
+}
+
+impl JobLease {
+    /// The lease that came with a job.
+    #[must_use]
+    pub fn of(activation: &Activation) -> Self {
+        let Activation { job, attempt, deadline_ms, .. } = activation;
+        Self { job: *job, attempt: *attempt, deadline_ms: *deadline_ms }
+    }
+}
+
 /// The sending end of a stream, as each dispatcher keeps it.
 #[derive(Debug, Clone)]
 pub(crate) struct StreamEnd {
@@ -146,13 +166,9 @@ impl Leased {
     }
 }
 
-fn lease(activation: &Activation) -> (JobKey, i64) {
-    (activation.job, activation.deadline_ms)
-}
-
 impl Drop for Leased {
     fn drop(&mut self) {
-        self.post.release(self.jobs.iter().map(lease));
+        self.post.release(self.jobs.iter().map(JobLease::of));
     }
 }
 
@@ -221,7 +237,7 @@ impl Drop for JobStream {
         self.streams.close(self.id);
         self.receiver.close();
         let now_ms = self.clock.now_ms();
-        let mut undelivered: BTreeMap<ShardId, Vec<JobKey>> = BTreeMap::new();
+        let mut undelivered: BTreeMap<ShardId, Vec<JobLease>> = BTreeMap::new();
         let mut elsewhere = Vec::new();
         let table = self.routes.table();
         while let Ok(activation) = self.receiver.try_recv() {
@@ -229,7 +245,7 @@ impl Drop for JobStream {
             if activation.deadline_ms <= now_ms {
                 // Its lease ran out: it is somebody else's.
             } else if table.local.contains_key(&shard) {
-                undelivered.entry(shard).or_default().push(activation.job);
+                undelivered.entry(shard).or_default().push(JobLease::of(&activation));
             } else {
                 elsewhere.push(activation);
             }
@@ -240,6 +256,6 @@ impl Drop for JobStream {
             // If the channel is full the leases run out by themselves.
             let _ = sender.try_send(Input::StreamClosed { id: self.id, undelivered });
         }
-        self.post.release(elsewhere.iter().map(lease));
+        self.post.release(elsewhere.iter().map(JobLease::of));
     }
 }

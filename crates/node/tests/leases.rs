@@ -9,7 +9,7 @@ mod world;
 use std::time::Duration;
 
 use feel::Context;
-use node::{Node, Which, WorkerRequest};
+use node::{JobLease, Node, Which, WorkerRequest};
 use store::Standing;
 
 use world::{PATIENCE, World, deploy};
@@ -98,7 +98,7 @@ async fn a_poll_whose_caller_went_away_gives_back_what_it_got() {
         let poll = b.activate_jobs(worker(), 10_000, Some(PATIENCE));
         let gone = tokio::time::timeout(Duration::from_millis(wait_ms), poll).await;
         if let Ok(jobs) = gone {
-            b.give_back(jobs.unwrap().iter().map(|job| (job.job, job.deadline_ms)));
+            b.give_back(jobs.unwrap().iter().map(JobLease::of));
         }
     }
     world.wire.slow(Duration::ZERO);
@@ -153,10 +153,37 @@ async fn a_worker_that_goes_leaves_no_job_behind() {
         let mut stream = b.open_stream(worker()).unwrap();
         let mut jobs = Vec::new();
         assert!(stream.next(&mut jobs, 1).await);
-        b.give_back(jobs.iter().map(|job| (job.job, job.deadline_ms)));
+        b.give_back(jobs.iter().map(JobLease::of));
     }
     work(&a, 700).await;
     world.completed(700).await;
     a.stop().await;
     b.stop().await;
+}
+
+#[tokio::test]
+async fn a_lease_that_is_given_back_late_ends_no_later_one() {
+    let world = World::new();
+    let a = world.start_with("a", |options| options.cluster.shards = 1);
+    world.owns(&a, 1).await;
+    deploy(&a, JOB).await;
+    for _ in 0..2 {
+        a.create(Which::Enabled("order".into()), Context::default()).await.expect("created");
+    }
+    let mut jobs = a.activate_jobs(worker(), 2, Some(PATIENCE)).await.unwrap();
+    let (mark, first) = (jobs.pop().unwrap(), jobs.pop().unwrap());
+    // Both leases end in the same millisecond, and are the same worker's.
+    a.give_back([JobLease::of(&first)]);
+    let second = a.activate_jobs(worker(), 1, Some(PATIENCE)).await.unwrap().pop().unwrap();
+    assert_eq!(second.job, first.job);
+    // It comes a second time, as after a break of a connection or a pause of a server.
+    a.give_back([JobLease::of(&first), JobLease::of(&mark)]);
+    let third = a.activate_jobs(worker(), 1, Some(PATIENCE)).await.unwrap().pop().unwrap();
+    assert_eq!(third.job, mark.job, "JOB-4: the other one has a holder");
+    let none = a.activate_jobs(worker(), 1, None).await.unwrap();
+    assert!(none.is_empty(), "JOB-4: {none:?}");
+    a.complete_job(second.job, Context::default()).await.expect("completed");
+    a.complete_job(third.job, Context::default()).await.expect("completed");
+    world.completed(2).await;
+    a.stop().await;
 }

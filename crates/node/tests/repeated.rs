@@ -9,7 +9,7 @@ mod world;
 use engine::ids::{InstanceKey, ShardId, StepKey};
 use engine::{Event, Reach};
 use feel::Context;
-use node::{Error, JobFailure, NewMessage, Node, Which, WorkerRequest};
+use node::{Error, JobFailure, JobLease, NewMessage, Node, Which, WorkerRequest};
 use store::{Role, TokenRow};
 
 use world::{PATIENCE, World, package};
@@ -69,6 +69,25 @@ async fn a_cancelled_instance_is_told_as_cancelled() {
     b.cancel(instance).await.expect("it is cancelled");
     assert!(world.wire.has_lost());
     assert!(matches!(b.cancel(instance).await, Err(Error::NotFound { .. })), "but only once");
+    stop(a, b).await;
+}
+
+/// The first one's lease was given back, and the second one's result counted.
+#[tokio::test]
+async fn of_two_holders_of_a_job_only_the_one_that_completed_it_is_told_so() {
+    let (world, a, b, _) = asked("all").await;
+    let first = job(&b).await;
+    b.give_back([JobLease::of(&first)]);
+    let second = job(&a).await;
+    assert_eq!(first.job, second.job);
+    a.complete_job(second.job, Context::default()).await.expect("completed");
+    world.completed(1).await;
+    world.wire.lose(COMMAND);
+    let late = b.complete_job(first.job, Context::default()).await;
+    assert!(world.wire.has_lost());
+    assert!(matches!(late, Err(Error::Storage { .. })), "RTE-1: nobody can tell: {late:?}");
+    let late = b.complete_job(first.job, Context::default()).await;
+    assert!(matches!(late, Err(Error::NotFound { .. })), "{late:?}");
     stop(a, b).await;
 }
 

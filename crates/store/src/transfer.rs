@@ -107,7 +107,9 @@ pub async fn migrate(location: &Location) -> Result<Migrated, Error> {
             let from = postgres::migrate::format_of(&session).await.map_err(cannot)?;
             postgres::migrate::migrate(&session, place, postgres::Migrate::AtOpen).await?;
             let from = Some(from).filter(|format| *format > 0);
-            Ok(Migrated { from, to: postgres::migrate::FORMAT })
+            // Those of a later version that this one can use stay as they are.
+            let to = postgres::migrate::FORMAT.max(from.unwrap_or(0));
+            Ok(Migrated { from, to })
         }
     }
 }

@@ -21,6 +21,7 @@ pub(super) async fn check(
         return Err(Status::not_found(format!("no service `{}`", request.service)));
     }
     let status = match face.node.condition() {
+        Condition::Ready if face.node.is_cut_off() => ServingStatus::NotServing,
         Condition::Ready => ServingStatus::Serving,
         Condition::Starting | Condition::Full | Condition::Recovering | Condition::Stopping => {
             ServingStatus::NotServing

@@ -11,7 +11,7 @@ use engine::ids::JobKey;
 use engine::instance::Activation;
 use feel::{Str, Value};
 use futures_util::{Stream, stream};
-use node::{JobFailure, WorkerRequest};
+use node::{JobFailure, JobLease, WorkerRequest};
 use prost::Message;
 use proto::gateway::{
     ActivateJobsRequest, ActivateJobsResponse, ActivatedJob, CompleteJobRequest,
@@ -71,40 +71,46 @@ pub(super) async fn activate(
         () = stopped(&mut stop) => Vec::new(),
     };
     let rest = Batches { node: face.node.clone(), batches: batches(jobs).into() };
-    let next = async |mut rest: Batches| rest.batches.pop_front().map(|batch| (Ok(batch), rest));
+    let next = async |mut rest: Batches| {
+        let (batch, _delivered) = rest.batches.pop_front()?;
+        Some((Ok(batch), rest))
+    };
     Ok(stream::unfold(rest, next))
 }
 
-/// Batches on their way to a worker. If it does not take them, their jobs go back.
+/// Batches on their way to a worker, with the leases of their jobs. If it does not take them, their
+/// jobs go back.
 struct Batches {
     node: node::Node,
-    batches: VecDeque<ActivateJobsResponse>,
+    batches: VecDeque<(ActivateJobsResponse, Vec<JobLease>)>,
 }
 
 impl Drop for Batches {
     fn drop(&mut self) {
-        let jobs = self.batches.iter().flat_map(|batch| &batch.jobs);
-        let leases = jobs.filter_map(|job| Some((JobKey::from_i64(job.key)?, job.deadline)));
-        self.node.give_back(leases);
+        let leases = self.batches.iter().flat_map(|(_, leases)| leases);
+        self.node.give_back(leases.copied());
     }
 }
 
 /// Jobs in messages that clients take.
-fn batches(jobs: Vec<Activation>) -> Vec<ActivateJobsResponse> {
+fn batches(jobs: Vec<Activation>) -> Vec<(ActivateJobsResponse, Vec<JobLease>)> {
     let mut batches = Vec::new();
-    let (mut batch, mut bytes) = (Vec::with_capacity(jobs.len()), 0);
+    let (mut batch, mut leases, mut bytes) = (Vec::with_capacity(jobs.len()), Vec::new(), 0);
     for job in jobs {
+        let lease = JobLease::of(&job);
         let job = activated(&job);
         let size = job.encoded_len() + 8;
         if bytes + size > MESSAGE_BYTES && !batch.is_empty() {
-            batches.push(ActivateJobsResponse { jobs: std::mem::take(&mut batch) });
+            let jobs = std::mem::take(&mut batch);
+            batches.push((ActivateJobsResponse { jobs }, std::mem::take(&mut leases)));
             bytes = 0;
         }
         bytes += size;
         batch.push(job);
+        leases.push(lease);
     }
     if !batch.is_empty() {
-        batches.push(ActivateJobsResponse { jobs: batch });
+        batches.push((ActivateJobsResponse { jobs: batch }, leases));
     }
     batches
 }

@@ -33,15 +33,25 @@ pub(super) async fn live() -> StatusCode {
 /// Whether requests are taken.
 pub(super) async fn ready(State(face): State<Face>) -> Result<Response, Problem> {
     let condition = face.node.condition();
+    let unreachable: Vec<String> =
+        face.node.unreachable().iter().map(|member| member.about.name.to_string()).collect();
     let doing = match condition {
+        Condition::Ready if face.node.is_cut_off() => {
+            let mut problem = Problem::from(node::Error::Unavailable { doing: "cut off" });
+            let detail = format!("it does not reach `{}`", unreachable.join("`, `"));
+            problem.detail = format!("{}: {detail}", problem.detail);
+            return Err(problem);
+        }
         Condition::Ready => {
+            let shown = if unreachable.is_empty() { name(condition) } else { "degraded" };
             let here = face.node.standing_here();
             let mut value = Context::builder()
-                .with("condition", name(condition))
+                .with("condition", shown)
                 .with("server", face.node.name())
                 .with("key", optional(here.key, |key| text(&key.to_string())))
                 .with("standing", optional(here.standing, |one| text(servers::standing_name(one))))
-                .with("shards", json::list(here.shards.iter().map(|shard| number(shard.0))));
+                .with("shards", json::list(here.shards.iter().map(|shard| number(shard.0))))
+                .with("unreachable", json::list(unreachable.iter().map(|name| text(name))));
             if let Some(ends_ms) = face.tls.as_ref().and_then(crate::tls::Handle::ends_ms) {
                 value.push("certificateEndsAt", json::time(ends_ms));
             }
@@ -63,6 +73,9 @@ pub(super) async fn ready(State(face): State<Face>) -> Result<Response, Problem>
 /// `GET /v2/status`: 204 if the one partition works.
 pub(super) async fn status(State(face): State<Face>) -> Response {
     match face.node.condition() {
+        Condition::Ready if face.node.is_cut_off() => {
+            StatusCode::SERVICE_UNAVAILABLE.into_response()
+        }
         Condition::Ready => StatusCode::NO_CONTENT.into_response(),
         Condition::Starting | Condition::Full | Condition::Recovering | Condition::Stopping => {
             StatusCode::SERVICE_UNAVAILABLE.into_response()

@@ -71,6 +71,7 @@ async fn servers_are_listed_and_told() {
     assert_eq!((&one["shards"], &one["answered"]), (&json!([1]), &json!(true)));
     let ready = server.get("/health/ready").await.is(200).json();
     assert_eq!((&ready["server"], &ready["shards"]), (&json!("test"), &json!([1])));
+    assert_eq!((&ready["condition"], &ready["unreachable"]), (&json!("ready"), &json!([])));
     server.call("POST", "/api/servers/other/drain", "").await.is_problem(404, "NODE-001");
     server.call("DELETE", "/api/servers/test", "").await.is_problem(409, "NODE-002");
     server.call("POST", "/api/servers/test/drain", "").await.is(204);

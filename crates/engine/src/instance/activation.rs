@@ -39,8 +39,8 @@ pub struct Activation {
     pub worker: Str,
     /// Tries left.
     pub retries: i32,
-    /// Failures so far; with the job's key this names the attempt.
-    pub failures: u32,
+    /// Earlier leases; with the job's key this names the lease (JOB-4).
+    pub attempt: u32,
     /// Until when it is theirs, milliseconds since 1970 UTC.
     pub deadline_ms: i64,
     /// All variables visible at the step.
@@ -82,7 +82,7 @@ pub(crate) fn describe(
         headers,
         worker,
         retries: job.retries,
-        failures: job.failures,
+        attempt: job.attempt,
         deadline_ms,
         variables: super::variables::visible(state, step),
     })

@@ -204,7 +204,7 @@ fn apply_job(state: &mut Instance, event: &Event) {
                     key: *job,
                     job_type: job_type.clone(),
                     retries: *retries,
-                    failures: 0,
+                    attempt: 0,
                     state: JobState::Ready,
                 }));
             }
@@ -224,7 +224,7 @@ fn apply_job(state: &mut Instance, event: &Event) {
         Event::JobFailed { job, retries, back_off_until_ms, .. } => {
             if let Some(job) = job_mut(state, job.0) {
                 job.retries = *retries;
-                job.failures = job.failures.saturating_add(1);
+                job.attempt = job.attempt.saturating_add(1);
                 job.state = match back_off_until_ms {
                     Some(until_ms) => JobState::BackingOff { until_ms: *until_ms },
                     None if *retries > 0 => JobState::Ready,
@@ -236,12 +236,13 @@ fn apply_job(state: &mut Instance, event: &Event) {
             if let Some(job) = job_mut(state, job.0) {
                 job.state = JobState::Ready;
                 if *cause == ReadyCause::LeaseExpired {
-                    job.failures = job.failures.saturating_add(1);
+                    job.attempt = job.attempt.saturating_add(1);
                 }
             }
         }
         Event::JobErrorThrown { job, .. } => {
             if let Some(job) = job_mut(state, job.0) {
+                job.attempt = job.attempt.saturating_add(1);
                 job.state = JobState::Failed;
             }
         }

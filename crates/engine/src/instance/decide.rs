@@ -142,7 +142,7 @@ fn perform(draft: &mut Draft<'_, '_>, command: Command) -> Result<Option<Activat
             job::throw(draft, job, &element::Thrown { code, message, variables })?;
         }
         Command::ExpireLease { job } => job::expire(draft, job)?,
-        Command::ReleaseJob { job } => job::release(draft, job)?,
+        Command::ReleaseJob { job, attempt } => job::release(draft, job, attempt)?,
         Command::UpdateRetries { job, retries } => job::update_retries(draft, job, retries)?,
         Command::UpdateDeadline { job, deadline_ms } => {
             job::update_deadline(draft, job, deadline_ms)?;

@@ -3,7 +3,8 @@
 //! Boundary: who works them and how leases are watched is `node`'s business.
 //! Invariants: JOB-1 a job has at most one holder. JOB-2 completing a job whose lease ran out is
 //! accepted as long as the job is still there: the first completion wins, later ones find it gone.
-//! JOB-3 a step has one job at most.
+//! JOB-3 a step has one job at most. JOB-4 each lease of a job has a number of its own, the
+//! attempt, and whoever gives a lease back says which one: what comes late ends no later lease.
 //! Read first: [`create`], then [`lease`].   Tests: tests/scenarios/jobs/
 
 use alloc::string::ToString;
@@ -139,13 +140,18 @@ pub(crate) fn expire(draft: &mut Draft<'_, '_>, key: JobKey) -> Result<(), Rejec
         JobState::Leased { deadline_ms, .. } if deadline_ms <= draft.stamp.now_ms => {}
         _ => return Err(Rejection::Stale),
     }
-    release(draft, key)
+    let attempt = job.attempt;
+    release(draft, key, attempt)
 }
 
-/// The holder is gone: the job waits for a worker again. Retries are kept.
-pub(crate) fn release(draft: &mut Draft<'_, '_>, key: JobKey) -> Result<(), Rejection> {
+/// The holder is gone: the job waits for a worker again. Retries are kept (JOB-4).
+pub(crate) fn release(
+    draft: &mut Draft<'_, '_>,
+    key: JobKey,
+    attempt: u32,
+) -> Result<(), Rejection> {
     let (_, job) = draft.state.job(key).ok_or(Rejection::JobGone(key))?;
-    if !matches!(job.state, JobState::Leased { .. }) {
+    if !matches!(job.state, JobState::Leased { .. }) || job.attempt != attempt {
         return Err(Rejection::Stale);
     }
     let job_type = job.job_type.clone();

@@ -226,9 +226,9 @@ pub struct Job {
     /// Tries left.
     #[n(2)]
     pub retries: i32,
-    /// Failures and expired leases so far: the attempt's number.
+    /// Leases that ended without completing it so far: the number of the attempt.
     #[n(3)]
-    pub failures: u32,
+    pub attempt: u32,
     /// Where it stands.
     #[n(4)]
     pub state: JobState,

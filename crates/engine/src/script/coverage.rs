@@ -77,7 +77,7 @@ pub(super) fn subjects(state: &Instance, command: &Command) -> Vec<Subject> {
         | Command::FailJob { job, .. }
         | Command::ThrowError { job, .. }
         | Command::ExpireLease { job }
-        | Command::ReleaseJob { job }
+        | Command::ReleaseJob { job, .. }
         | Command::UpdateRetries { job, .. }
         | Command::UpdateDeadline { job, .. } => Some(Key::Job(*job)),
         Command::FireTimer { id, .. } => Some(owner(state, *id)),

@@ -7,11 +7,12 @@
 //! - operator: `retries JOB N`, `deadline JOB 30s`, `resolve INCIDENT`, `enable PROCESS`,
 //!   `disable PROCESS`, `set INSTANCE[/STEP] [local] {…}`
 //! - time: `clock 30s` moves step by step to each moment, `jump 30s` at once as after a restart
-//! - what else a shard says: `expire JOB`, `release JOB`, `fire TIMER`, `continue INSTANCE`,
-//!   `correlate STEP ELEMENT {…}`, `accept STEP CHILD`, `refuse STEP "WHY"`, `uncaught STEP CODE`,
-//!   `child-completed STEP CHILD {…}`, `child-error STEP CHILD CODE`, `cancel-child INSTANCE`,
-//!   `quarantine INSTANCE "WHY"`, `server-died INSTANCE SERVER`, `call-failed STEP CHILD SERVER`,
-//!   `granted STEP LOCK FENCE`, `timed-out STEP LOCK`, `lost INSTANCE LOCK FENCE`
+//! - what else a shard says: `expire JOB`, `release JOB [attempt=N]`, `fire TIMER`,
+//!   `continue INSTANCE`, `correlate STEP ELEMENT {…}`, `accept STEP CHILD`, `refuse STEP "WHY"`,
+//!   `uncaught STEP CODE`, `child-completed STEP CHILD {…}`, `child-error STEP CHILD CODE`,
+//!   `cancel-child INSTANCE`, `quarantine INSTANCE "WHY"`, `server-died INSTANCE SERVER`,
+//!   `call-failed STEP CHILD SERVER`, `granted STEP LOCK FENCE`, `timed-out STEP LOCK`,
+//!   `lost INSTANCE LOCK FENCE`
 //! - locks: see `script::lock`
 //! - the scenario itself: `settings …`
 //!
@@ -203,7 +204,13 @@ impl World {
                 Command::ThrowError { job, code, message, variables }
             }
             "expire" => Command::ExpireLease { job },
-            "release" => Command::ReleaseJob { job },
+            "release" => {
+                let newest = || Ok(self.attempt(job));
+                let named =
+                    |text: String| text.parse().map_err(|_| format!("`{text}` is no number"));
+                let attempt = words.pair("attempt").map_or_else(newest, named)?;
+                Command::ReleaseJob { job, attempt }
+            }
             "retries" => {
                 let retries = number(words.take("the number of retries")?)?;
                 Command::UpdateRetries { job, retries }
@@ -275,6 +282,13 @@ impl World {
     /// The instance that a named job, timer or incident belongs to, even if it is gone.
     fn holder(&self, key: u64) -> Result<InstanceKey, String> {
         self.aliases.owner(key).ok_or_else(|| format!("{key} belongs to no instance"))
+    }
+
+    /// The number of a job's newest lease.
+    fn attempt(&self, job: JobKey) -> u32 {
+        let instance = self.aliases.owner(job.0);
+        let running = instance.and_then(|instance| self.instances.get(&instance));
+        running.and_then(|running| running.state.job(job)).map_or(0, |(_, job)| job.attempt)
     }
 
     /// `A`, or `A/step`: the newest step with that label.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::Command;
-use engine::ids::{Block, InstanceKey, JobKey, ShardId};
+use engine::ids::{Block, InstanceKey, ShardId};
 use engine::instance::Activation;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::input::Input;
+use crate::stream::JobLease;
 
 use super::wire::{self, Answer, Order, Request};
 use super::{CallError, Place, Routes, Table, Transport, Wake};
@@ -34,15 +35,12 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Jobs of one shard that go back at once.
 const JOBS_AT_ONCE: usize = 64;
 
-/// A leased job and when its lease ends: after that it may be another worker's.
-type Lease = (JobKey, i64);
-
 /// What is handed in.
 #[derive(Debug)]
 enum Mail {
     Note(Note),
     /// The worker of these jobs is gone.
-    Release(Vec<Lease>),
+    Release(Vec<JobLease>),
     /// The worker of the jobs in this closed stream is gone.
     Rest(mpsc::Receiver<Activation>),
 }
@@ -86,9 +84,9 @@ impl Post {
         self.hand_in(Note::Letters(shard));
     }
 
-    /// The worker of these leased jobs is gone; each with the end of its lease.
-    pub(crate) fn release(&self, jobs: impl IntoIterator<Item = Lease>) {
-        let jobs: Vec<Lease> = jobs.into_iter().collect();
+    /// The worker of these leases is gone.
+    pub(crate) fn release(&self, jobs: impl IntoIterator<Item = JobLease>) {
+        let jobs: Vec<JobLease> = jobs.into_iter().collect();
         if !jobs.is_empty() {
             self.counted(Mail::Release(jobs));
         }
@@ -192,15 +190,15 @@ async fn carry(way: Way, wakes: mpsc::Sender<Wake>, mut notes: mpsc::Receiver<Ma
 async fn give_rest_back(way: Way, mut stream: mpsc::Receiver<Activation>) {
     let mut jobs = Vec::new();
     while let Some(activation) = stream.recv().await {
-        jobs.push((activation.job, activation.deadline_ms));
+        jobs.push(JobLease::of(&activation));
     }
     give_all_back(way, jobs).await;
 }
 
-async fn give_all_back(way: Way, jobs: Vec<Lease>) {
-    let mut shards: BTreeMap<ShardId, Vec<Lease>> = BTreeMap::new();
+async fn give_all_back(way: Way, jobs: Vec<JobLease>) {
+    let mut shards: BTreeMap<ShardId, Vec<JobLease>> = BTreeMap::new();
     for lease in jobs {
-        shards.entry(Block::of(lease.0.0).shard()).or_default().push(lease);
+        shards.entry(Block::of(lease.job.0).shard()).or_default().push(lease);
     }
     let mut tasks = JoinSet::new();
     for (shard, jobs) in shards {
@@ -211,12 +209,12 @@ async fn give_all_back(way: Way, jobs: Vec<Lease>) {
 }
 
 /// Gives jobs back to their shard, wherever it is, or will be in a moment.
-async fn give_back(way: Way, shard: ShardId, mut jobs: Vec<Lease>) {
+async fn give_back(way: Way, shard: ShardId, mut jobs: Vec<JobLease>) {
     let mut changes = way.routes.changes();
     let until = crate::clock::instant() + SEARCH;
     while !jobs.is_empty() {
         let now_ms = way.clock.now_ms();
-        jobs.retain(|(_, deadline_ms)| *deadline_ms > now_ms);
+        jobs.retain(|lease| lease.deadline_ms > now_ms);
         let next = jobs.split_off(jobs.len().saturating_sub(JOBS_AT_ONCE));
         let missed = match changes.latest().place(shard) {
             Place::Here(sender) => give_here(&sender, next).await,
@@ -241,10 +239,11 @@ async fn give_back(way: Way, shard: ShardId, mut jobs: Vec<Lease>) {
 }
 
 /// Gives jobs back here; answers those that the shard has not looked at.
-async fn give_here(shard: &mpsc::Sender<Input>, jobs: Vec<Lease>) -> Vec<Lease> {
+async fn give_here(shard: &mpsc::Sender<Input>, jobs: Vec<JobLease>) -> Vec<JobLease> {
     let (mut missed, mut sent) = (Vec::new(), Vec::new());
     for lease in jobs {
-        let (instance, command) = (InstanceKey(lease.0.0), Command::ReleaseJob { job: lease.0 });
+        let JobLease { job, attempt, .. } = lease;
+        let (instance, command) = (InstanceKey(job.0), Command::ReleaseJob { job, attempt });
         let (reply, answer) = oneshot::channel();
         match shard.try_send(Input::Command { instance, command, reply: Some(reply) }) {
             Ok(()) => sent.push((lease, answer)),
@@ -264,18 +263,19 @@ async fn give_here(shard: &mpsc::Sender<Input>, jobs: Vec<Lease>) -> Vec<Lease> 
 async fn give_there(
     transport: &Arc<dyn Transport>,
     member: &Arc<store::Member>,
-    jobs: Vec<Lease>,
-) -> Vec<Lease> {
+    jobs: Vec<JobLease>,
+) -> Vec<JobLease> {
     let mut calls = JoinSet::new();
     for lease in jobs {
         let (transport, member) = (transport.clone(), member.clone());
         calls.spawn(async move {
-            let (instance, order) = (InstanceKey(lease.0.0), Order::Release { job: lease.0 });
+            let JobLease { job, attempt, .. } = lease;
+            let (instance, order) = (InstanceKey(job.0), Order::Release { job, attempt });
             let request = wire::write(&Request::Command { instance, order });
             let is_missed = match transport.call(&member, request, PATIENCE).await {
                 Ok(answer) => matches!(wire::read(&answer), Ok(Answer::Elsewhere)),
                 Err(CallError::NotSent(_)) => true,
-                // It may have been done, and the job may be another worker's by now.
+                // It may have been done; if not, it may still come, and ends this lease only.
                 Err(CallError::Lost(_)) => false,
             };
             is_missed.then_some(lease)

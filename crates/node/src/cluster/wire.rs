@@ -26,7 +26,7 @@ use crate::input::{
     Accepted, Created, Ended, Grant, LockAct, MissedStart, Mode, NewDocument, NewMessage, Setting,
     Which,
 };
-use crate::stream::WorkerRequest;
+use crate::stream::{JobLease, WorkerRequest};
 
 pub(crate) use command::Order;
 pub(crate) use error::{Finding, Trouble};
@@ -398,7 +398,7 @@ pub(crate) struct Job {
     #[n(10)]
     retries: i32,
     #[n(11)]
-    failures: u32,
+    attempt: u32,
     #[n(12)]
     deadline_ms: i64,
     #[n(13)]
@@ -407,9 +407,9 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// The job and the end of its lease.
-    pub(crate) fn lease(&self) -> (JobKey, i64) {
-        (self.job, self.deadline_ms)
+    /// The lease that came with it.
+    pub(crate) fn lease(&self) -> JobLease {
+        JobLease { job: self.job, attempt: self.attempt, deadline_ms: self.deadline_ms }
     }
 }
 
@@ -428,7 +428,7 @@ impl From<Activation> for Job {
             headers: headers.collect(),
             worker: activation.worker,
             retries: activation.retries,
-            failures: activation.failures,
+            attempt: activation.attempt,
             deadline_ms: activation.deadline_ms,
             variables: activation.variables,
         }
@@ -454,7 +454,7 @@ impl From<Job> for Activation {
             headers,
             worker: job.worker,
             retries: job.retries,
-            failures: job.failures,
+            attempt: job.attempt,
             deadline_ms: job.deadline_ms,
             variables: job.variables,
         }

@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::handle::Node;
 use crate::input::{Input, JobFailure};
 use crate::logical;
-use crate::stream::{JobStream, Leased, WorkerRequest};
+use crate::stream::{JobLease, JobStream, Leased, WorkerRequest};
 
 /// Jobs on their way to one stream.
 const STREAM_CAPACITY: usize = 512;
@@ -92,8 +92,8 @@ impl Node {
         following.spawn(task);
     }
 
-    /// Gives back leased jobs that have not reached their worker, each with the end of its lease.
-    pub fn give_back(&self, jobs: impl IntoIterator<Item = (JobKey, i64)>) {
+    /// Gives back leases of jobs that have not reached their worker.
+    pub fn give_back(&self, jobs: impl IntoIterator<Item = JobLease>) {
         self.inner.around.post.release(jobs);
     }
 

@@ -12,6 +12,7 @@ use host::package::LoggingLevel;
 
 use crate::catalog::SERVICE_PREFIX;
 use crate::error::Error;
+use crate::stream::JobLease;
 
 use super::Shard;
 use super::dispatch::Poll;
@@ -150,9 +151,10 @@ impl Shard {
     }
 
     /// Gives a job back whose holder is gone.
-    pub(super) async fn release(&mut self, job: JobKey) -> Result<(), Error> {
-        // A job that is done or leased to somebody else stays as it is.
-        let _stale = self.tell(owner(job), Command::ReleaseJob { job }).await?;
+    pub(super) async fn release(&mut self, lease: JobLease) -> Result<(), Error> {
+        let JobLease { job, attempt, .. } = lease;
+        // A job that is done or leased to somebody else stays as it is (JOB-4).
+        let _stale = self.tell(owner(job), Command::ReleaseJob { job, attempt }).await?;
         self.settle().await
     }
 }

@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use crate::error::Error;
 use crate::published::Counters;
+use crate::stream::JobLease;
 
 use super::Shard;
 use super::batch::After;
@@ -101,8 +102,8 @@ impl Shard {
             self.call_for_entry(entry, row).await?;
         }
         let given_back = answer_all(after, Ok(()));
-        for job in given_back {
-            self.release(job).await?;
+        for lease in given_back {
+            self.release(lease).await?;
         }
         Ok(())
     }
@@ -130,8 +131,8 @@ pub(super) async fn land(flight: &mut Option<Flight>) -> Landed {
     }
 }
 
-/// Lets answers and jobs out. Answers the jobs that nobody was there to take any more.
-pub(super) fn answer_all(after: After, committed: Result<(), &Error>) -> Vec<engine::ids::JobKey> {
+/// Lets answers and jobs out. Answers the leases that nobody was there to take any more.
+pub(super) fn answer_all(after: After, committed: Result<(), &Error>) -> Vec<JobLease> {
     for answer in after.answers {
         answer(committed);
     }
@@ -142,7 +143,7 @@ pub(super) fn answer_all(after: After, committed: Result<(), &Error>) -> Vec<eng
         }
         for (reply, jobs) in after.polls {
             if let Err(jobs) = reply.send(jobs) {
-                given_back.extend(jobs.into_iter().map(|activation| activation.job));
+                given_back.extend(jobs.iter().map(JobLease::of));
             }
         }
     }

@@ -16,6 +16,7 @@ use crate::catalog::Definition;
 use crate::error::Error;
 use crate::input::{Created, Ended, Input, NewMessage, Reply, Which};
 use crate::packages::Prepared;
+use crate::stream::JobLease;
 
 use super::Shard;
 use super::dispatch::Poll;
@@ -88,10 +89,10 @@ impl Shard {
         self.settle().await
     }
 
-    async fn close_stream(&mut self, id: u64, undelivered: Vec<JobKey>) -> Result<(), Error> {
+    async fn close_stream(&mut self, id: u64, undelivered: Vec<JobLease>) -> Result<(), Error> {
         self.dispatcher.close_stream(id);
-        for job in undelivered {
-            self.release(job).await?;
+        for lease in undelivered {
+            self.release(lease).await?;
         }
         Ok(())
     }

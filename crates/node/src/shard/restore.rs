@@ -67,9 +67,7 @@ impl Shard {
                 }
                 if leased.job_type.starts_with(SERVICE_PREFIX) {
                     // The call died with the server that made it.
-                    let command = Command::ReleaseJob { job: leased.job };
-                    let instance = InstanceKey(leased.job.0);
-                    self.backlog.push_back(Input::Command { instance, command, reply: None });
+                    self.release_if(leased.job, |_| true).await?;
                 }
             }
         }
@@ -103,17 +101,30 @@ impl Shard {
     /// Gives a job of a logical server back if the life of the server that worked it is
     /// over.
     async fn release_of_the_gone(&mut self, job: JobKey) -> Result<(), Error> {
+        let table = self.routes.table();
+        let is_gone = |worker: &Str| {
+            let is_of =
+                |member: &Member| logical::worker(&member.about.name, member.key) == *worker;
+            !table.members.values().any(|member| is_of(member))
+        };
+        self.release_if(job, is_gone).await
+    }
+
+    /// Gives a job back if it is leased to one of those.
+    async fn release_if(
+        &mut self,
+        job: JobKey,
+        is_gone: impl FnOnce(&Str) -> bool,
+    ) -> Result<(), Error> {
         let instance = InstanceKey(job.0);
         let Some(owner) = self.fetch(instance).await? else { return Ok(()) };
         let found = self.cache.get(owner).and_then(|hot| hot.state.job(job));
-        if let Some((_, Job { state: JobState::Leased { worker, .. }, .. })) = found {
-            let table = self.routes.table();
-            let is_of =
-                |member: &Member| logical::worker(&member.about.name, member.key) == *worker;
-            if !table.members.values().any(|member| is_of(member)) {
-                let command = Command::ReleaseJob { job };
-                self.backlog.push_back(Input::Command { instance, command, reply: None });
-            }
+        let Some((_, Job { state: JobState::Leased { worker, .. }, attempt, .. })) = found else {
+            return Ok(());
+        };
+        if is_gone(worker) {
+            let command = Command::ReleaseJob { job, attempt: *attempt };
+            self.backlog.push_back(Input::Command { instance, command, reply: None });
         }
         Ok(())
     }

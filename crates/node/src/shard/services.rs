@@ -119,7 +119,7 @@ pub(crate) fn call_of(activation: &Activation, package: &str, key: String, now_m
     let wanted = activation.job_type.strip_prefix(SERVICE_PREFIX).unwrap_or_default();
     let full = service_reference(wanted, package);
     let input = Value::Context(to_context(&activation.variables));
-    call_with(&full, input, key, activation.failures + 1, now_ms)
+    call_with(&full, input, key, activation.attempt + 1, now_ms)
 }
 
 fn call_with(full: &str, input: Value, key: String, attempt: u32, now_ms: i64) -> Call {
@@ -153,7 +153,7 @@ pub(crate) fn answer(activation: &Activation, result: Result<Value, Failure>) ->
             variables: Context::default(),
         },
         Err(Failure::Transient { message, retry_after_ms }) => {
-            let doubled = BACK_OFF_MS.saturating_mul(1 << activation.failures.min(16));
+            let doubled = BACK_OFF_MS.saturating_mul(1 << activation.attempt.min(16));
             let asked = retry_after_ms.and_then(|ms| i64::try_from(ms).ok());
             Command::FailJob {
                 job,

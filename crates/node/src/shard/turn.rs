@@ -276,7 +276,7 @@ fn gone(key: InstanceKey, command: &Command) -> Rejection {
         | Command::FailJob { job, .. }
         | Command::ThrowError { job, .. }
         | Command::ExpireLease { job }
-        | Command::ReleaseJob { job }
+        | Command::ReleaseJob { job, .. }
         | Command::UpdateRetries { job, .. }
         | Command::UpdateDeadline { job, .. } => Rejection::JobGone(*job),
         Command::ResolveIncident { incident } => Rejection::IncidentGone(*incident),

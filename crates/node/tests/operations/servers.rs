@@ -1,8 +1,8 @@
 //! Servers that are drained, removed, stand by, or write other formats.
 
 use feel::Context;
-use node::cluster::FORMAT;
-use node::{Condition, Error, Told, Which};
+use node::cluster::{FORMAT, Looked};
+use node::{Condition, Error, Node, Told, Which};
 use store::Standing;
 
 use crate::world::{JOB, PATIENCE, World, deploy, until};
@@ -179,4 +179,34 @@ async fn the_format_is_raised_when_all_write_it_and_keeps_older_programs_out() {
     for node in [a, b, old] {
         node.stop().await;
     }
+}
+
+/// The store is reached by all of them: membership says nothing of it.
+#[tokio::test]
+async fn a_server_that_does_not_reach_others_knows_it() {
+    let world = World::new();
+    let (a, b) = (world.start("a"), world.start("b"));
+    world.owns("a", 2).await;
+    world.owns("b", 2).await;
+    until("b knows both", async || b.members().len() == 2).await;
+    let names = |node: &Node| -> Vec<String> {
+        node.unreachable().iter().map(|member| member.about.name.to_string()).collect()
+    };
+    world.cut(&a);
+    world.cut(&b);
+    assert_eq!(a.look_around().await, Looked::default(), "once says nothing");
+    assert_eq!((names(&a), a.is_cut_off()), (vec![], false));
+    assert_eq!(&*a.look_around().await.lost[0].about.name, "b");
+    b.look_around().await;
+    b.look_around().await;
+    assert_eq!((names(&a), a.is_cut_off()), (vec!["b".to_owned()], false), "RCH-1");
+    assert_eq!((names(&b), b.is_cut_off()), (vec!["a".to_owned()], true), "RCH-1");
+    assert_eq!(b.condition(), Condition::Ready, "its own shards are served");
+    world.join(&a);
+    world.join(&b);
+    assert_eq!(&*b.look_around().await.found[0].about.name, "a");
+    assert_eq!((names(&b), b.is_cut_off()), (vec![], false));
+    a.stop().await;
+    b.stop().await;
+    assert_eq!((names(&b), b.is_cut_off()), (vec![], false), "who has ended reaches nobody");
 }

@@ -67,6 +67,16 @@ impl World {
         self.ticks.fetch_add(ms, Ordering::SeqCst);
     }
 
+    /// Nobody reaches a server any more, though it reaches others.
+    pub(crate) fn cut(&self, node: &Node) {
+        self.wire.cut(node.name());
+    }
+
+    /// It can be reached again.
+    pub(crate) fn join(&self, node: &Node) {
+        self.wire.join(node.name(), node);
+    }
+
     /// Cuts a server off and ends it; its lease still runs.
     pub(crate) async fn kill(&self, node: &Node) {
         self.wire.cut(node.name());

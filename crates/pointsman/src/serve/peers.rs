@@ -3,7 +3,6 @@
 //! Boundary: sockets and what secures them; what is spoken is `node`'s business.
 //! Read first: [`Peers::open`].
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,18 +12,15 @@ use api::tls::{Door, Handle};
 use node::Node;
 use node::cluster::{Others, Transport};
 use rustls::{ClientConfig, ServerConfig};
-use store::ServerKey;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::config::Config;
 use crate::problem::{self, Failure};
 
-/// How often servers that were not reached yet are tried.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// How long a server may take to let another one connect.
-const CONNECT: Duration = Duration::from_secs(3);
+/// How often it is tried whether the other servers can be reached.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// What servers show each other: as a server, and as a client.
 type Shown = Option<(Handle<ServerConfig>, Handle<ClientConfig>)>;
@@ -88,38 +84,21 @@ impl Peers {
     }
 }
 
-/// Looks whether the servers of the cluster can be reached where they say, and warns once of each
-/// that cannot: a server may be ready although no other one reaches it, or is reached by it.
+/// Looks again and again whether the servers of the cluster can be reached where they say, and
+/// warns of each that cannot. Readiness says it, too.
 pub(super) async fn look(node: Node) {
-    let (mut tries, mut reached) = (BTreeMap::<ServerKey, u32>::new(), BTreeSet::new());
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
-        let (me, members) = (node.standing_here().key, node.members());
-        tries.retain(|key, _| members.iter().any(|member| member.key == *key));
-        reached.retain(|key| members.iter().any(|member| member.key == *key));
-        for member in members {
-            if Some(member.key) == me || reached.contains(&member.key) {
-                continue;
-            }
-            let address = &*member.about.peer;
-            if is_reached(address).await {
-                reached.insert(member.key);
-                continue;
-            }
-            let failed = tries.entry(member.key).or_default();
-            *failed = failed.saturating_add(1);
-            // One that has just ended is no member soon.
-            if *failed == 2 {
-                let (server, hint) = (&*member.about.name, hint(address));
-                tracing::warn!(server, address, hint, "another server cannot be reached");
-            }
+        let looked = node.look_around().await;
+        for member in looked.lost {
+            let (server, address) = (&*member.about.name, &*member.about.peer);
+            let hint = hint(address);
+            tracing::warn!(server, address, hint, "another server cannot be reached");
+        }
+        for member in looked.found {
+            tracing::info!(server = &*member.about.name, "another server can be reached again");
         }
     }
-}
-
-async fn is_reached(address: &str) -> bool {
-    let connected = TcpStream::connect(address);
-    tokio::time::timeout(CONNECT, connected).await.is_ok_and(|connected| connected.is_ok())
 }
 
 fn hint(address: &str) -> &'static str {

@@ -36,7 +36,8 @@ struct Hold {
 /// What is known of a job.
 #[derive(Default)]
 struct Job {
-    leased: Vec<Span>,
+    /// With the server that gave it to its worker.
+    leased: Vec<(Span, usize)>,
     done: Vec<Span>,
 }
 
@@ -99,9 +100,9 @@ impl History {
         });
     }
 
-    /// A worker was given a job.
-    pub(crate) fn leased(&self, job: i64, span: Span) {
-        self.with(|all| all.jobs.entry(job).or_default().leased.push(span));
+    /// A worker was given a job by a server.
+    pub(crate) fn leased(&self, job: i64, server: usize, span: Span) {
+        self.with(|all| all.jobs.entry(job).or_default().leased.push((span, server)));
     }
 
     /// A worker was told that its job is done.
@@ -169,7 +170,7 @@ impl Job {
             found.push(format!("job {job} was done {} times", self.done.len()));
         }
         let done = self.done.iter().map(|span| span.ended).min();
-        let mut leased = self.leased.clone();
+        let mut leased: Vec<Span> = self.leased.iter().map(|(span, _)| *span).collect();
         leased.sort_by_key(|span| span.ended);
         // A lease that ran out in a pause, and the next worker's copy was on its way when the first
         // one reported: it may still arrive while its own lease runs, and never later.
@@ -178,14 +179,45 @@ impl Job {
                 found.push(format!("job {job} was given out long after it was done"));
             }
         }
-        for pair in leased.windows(2) {
-            let earliest = pair[0].begun + LEASE;
-            if pair[1].ended + SLACK < earliest {
-                let early = earliest.duration_since(pair[1].ended);
-                found.push(format!("two workers had job {job}, the second {early:?} too early"));
-            }
+        let early = early(&leased, None);
+        if early > SLACK {
+            let how = self.told();
+            found.push(format!("two workers had job {job}, the second {early:?} too early: {how}"));
         }
     }
+
+    /// When workers were given it and told that it is done, for whoever looks for the cause.
+    fn told(&self) -> String {
+        let first = self.leased.iter().map(|(span, _)| span.begun).min();
+        let Some(first) = first else { return String::new() };
+        let at = |span: &Span| {
+            let of = |moment: Instant| moment.saturating_duration_since(first).as_millis();
+            format!("{}..{} ms", of(span.begun), of(span.ended))
+        };
+        let leased = self
+            .leased
+            .iter()
+            .map(|(span, server)| format!("server {server} gave it out at {}", at(span)));
+        let done = self.done.iter().map(|span| format!("it was done at {}", at(span)));
+        leased.chain(done).collect::<Vec<String>>().join("; ")
+    }
+}
+
+/// By how much the worst of these leases began too early, in the order that explains them best. A
+/// lease begins within its span and after the one before it has ended; what an interrupted server
+/// hands out late may be an earlier lease than one that is seen before it.
+fn early(leased: &[Span], free: Option<Instant>) -> Duration {
+    /// All orders of so many are looked at; of more, only the one in which they came.
+    const ORDERED: usize = 6;
+    let firsts = if leased.len() > ORDERED { 1 } else { leased.len() };
+    let by = (0..firsts).map(|first| {
+        let mut rest = leased.to_vec();
+        let span = rest.remove(first);
+        let moment = free.unwrap_or(span.begun).max(span.begun);
+        let here = moment.saturating_duration_since(span.ended);
+        here.max(early(&rest, Some(moment + LEASE)))
+    });
+    by.min().unwrap_or_default()
 }
 
 impl Seen {
@@ -251,21 +283,41 @@ mod tests {
     #[test]
     fn a_job_that_comes_again_is_a_contradiction() {
         let (history, at) = (History::default(), spans());
-        history.leased(1, at(0, 10));
-        history.leased(1, at(0, 4_010));
+        history.leased(1, 0, at(0, 10));
+        history.leased(1, 0, at(0, 4_010));
         history.done(1, at(4_020, 4_030));
-        history.leased(1, at(4_025, 9_000));
+        history.leased(1, 0, at(4_025, 9_000));
         assert_eq!(number(&history), 0);
-        history.leased(1, at(8_000, 13_000));
+        history.leased(1, 0, at(8_000, 13_000));
         assert_eq!(number(&history), 0);
-        history.leased(1, at(8_040, 17_000));
+        history.leased(1, 0, at(8_040, 17_000));
         assert_eq!(number(&history), 1, "long after it was done");
-        history.leased(2, at(0, 10));
-        history.leased(2, at(0, 3_000));
+        history.leased(2, 0, at(0, 10));
+        history.leased(2, 0, at(0, 3_000));
         assert_eq!(number(&history), 2, "two workers at once");
         history.done(2, at(3_000, 3_010));
         history.done(2, at(3_000, 3_010));
         assert_eq!(number(&history), 3, "done twice");
+    }
+
+    #[test]
+    fn a_job_that_an_interrupted_server_hands_out_late_is_an_earlier_lease() {
+        let (history, at) = (History::default(), spans());
+        // Given out at 0, seen at 4,200; meanwhile its lease ended.
+        history.leased(1, 0, at(0, 4_200));
+        history.leased(1, 1, at(3_990, 4_010));
+        assert_eq!(number(&history), 0);
+        // A lease that began at 1,000 or later cannot have ended then.
+        history.leased(2, 0, at(1_000, 4_200));
+        history.leased(2, 1, at(3_990, 4_010));
+        assert_eq!(number(&history), 1);
+        for lease in 0..8 {
+            history.leased(3, 0, at(lease * 4_000, lease * 4_000 + 10));
+        }
+        assert_eq!(number(&history), 1, "any number of them");
+        history.leased(3, 0, at(32_000, 32_010));
+        history.leased(3, 0, at(32_000, 32_010));
+        assert_eq!(number(&history), 2);
     }
 
     #[test]

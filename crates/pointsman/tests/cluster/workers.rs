@@ -23,13 +23,13 @@ pub(crate) async fn work(shared: Arc<Shared>, number: usize) {
         let Ok(endpoint) = Endpoint::from_shared(shared.servers.grpc(number)) else { continue };
         let endpoint = endpoint.timeout(Duration::from_secs(30));
         match endpoint.connect().await {
-            Ok(channel) => serve(&shared, GatewayClient::new(channel)).await,
+            Ok(channel) => serve(&shared, number, GatewayClient::new(channel)).await,
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
         }
     }
 }
 
-async fn serve(shared: &Arc<Shared>, client: GatewayClient<Channel>) {
+async fn serve(shared: &Arc<Shared>, number: usize, client: GatewayClient<Channel>) {
     while !shared.stop.load(Ordering::SeqCst) {
         let request = ActivateJobsRequest {
             r#type: "work".to_owned(),
@@ -48,7 +48,7 @@ async fn serve(shared: &Arc<Shared>, client: GatewayClient<Channel>) {
             let shards = batch.jobs.iter().map(|job| Block::of(job.key.cast_unsigned()).shard());
             shared.saw(&shards.collect(), begun);
             for job in batch.jobs {
-                shared.history.leased(job.key, span);
+                shared.history.leased(job.key, number, span);
                 reports.spawn(report(shared.clone(), client.clone(), job.key));
             }
         }

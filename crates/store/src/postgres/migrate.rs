@@ -1,8 +1,12 @@
 //! From a database to one with the tables of our format.
 //!
 //! Boundary: forward only, under a lock that all servers share; everything of one opening in one
-//! transaction, so that the tables are there whole or not at all.
-//! Read first: [`migrate`].   Tests: `tests/postgres_faults.rs`
+//! transaction, so that the tables are there whole or not at all. What is in the rows is another
+//! format: its gate is the setting `cluster.format`.
+//! Invariants: MIG-1 while servers are upgraded one by one, those of the earlier version go on and
+//! may start again: a migration says from which format on programs can use its tables, and takes
+//! nothing away that a program before the gate needs.
+//! Read first: [`Migration`], then [`migrate`].   Tests: `tests/postgres_faults/opening.rs`
 
 use tokio_postgres::error::SqlState;
 
@@ -11,8 +15,18 @@ use super::failure::{failed, translate};
 use super::session::Session;
 use crate::port::Error;
 
+/// A step from one format of the tables to the next.
+struct Migration {
+    sql: &'static str,
+    /// The oldest format that a program may know and use the tables afterwards (MIG-1). It stays
+    /// the same where columns and tables are added. It is raised one version after the one that
+    /// raised the gate behind which the old form is not used any more.
+    oldest: u32,
+}
+
 /// Migrations in order; the table `pointsman` counts those that were done.
-const MIGRATIONS: [&str; 1] = [include_str!("../migrations/postgres/0001_start.sql")];
+const MIGRATIONS: [Migration; 1] =
+    [Migration { sql: include_str!("../migrations/postgres/0001_start.sql"), oldest: 1 }];
 /// The format that this version writes.
 #[expect(clippy::cast_possible_truncation, reason = "a handful")]
 pub(crate) const FORMAT: u32 = MIGRATIONS.len() as u32;
@@ -42,16 +56,22 @@ SELECT pg_advisory_xact_lock(hashtext('pointsman'), hashtext(current_schema()))"
         }
         _ => translate("migrate", place, &error),
     })?;
-    if found > FORMAT {
-        return Err(Error::Newer { place: place.into(), found, known: FORMAT });
+    if found >= FORMAT {
+        let oldest = oldest_of(session).await.map_err(trouble)?;
+        if found > FORMAT && oldest.is_none_or(|oldest| oldest > FORMAT) {
+            return Err(Error::Newer { place: place.into(), found, known: FORMAT });
+        }
+        return Ok(());
     }
-    if found < FORMAT && wish == Migrate::Refuse {
+    if wish == Migrate::Refuse {
         let detail = format!("it has format {found}, this version needs {FORMAT}: migrate it");
         return Err(foreign(&detail));
     }
+    let mut oldest = 0;
     for (number, migration) in (1_u32..).zip(MIGRATIONS) {
+        oldest = migration.oldest;
         if number > found {
-            session.batch(migration).await.map_err(|error| match error.code() {
+            session.batch(migration.sql).await.map_err(|error| match error.code() {
                 Some(code)
                     if *code == SqlState::DUPLICATE_TABLE
                         || *code == SqlState::DUPLICATE_FUNCTION =>
@@ -65,7 +85,9 @@ SELECT pg_advisory_xact_lock(hashtext('pointsman'), hashtext(current_schema()))"
             })?;
         }
     }
-    let stamp = format!("DELETE FROM pointsman; INSERT INTO pointsman (format) VALUES ({FORMAT})");
+    let stamp = format!(
+        "DELETE FROM pointsman; INSERT INTO pointsman (format, oldest) VALUES ({FORMAT}, {oldest})"
+    );
     session.batch(&stamp).await.map_err(trouble)
 }
 
@@ -79,6 +101,15 @@ pub(crate) async fn format_of(session: &Session) -> Result<u32, tokio_postgres::
         Some(row) => Ok(u32::try_from(row.try_get::<_, i32>(0)?).unwrap_or(u32::MAX)),
         None => Ok(0),
     }
+}
+
+/// The oldest format that a program may know to use the tables; none if they do not say.
+async fn oldest_of(session: &Session) -> Result<Option<u32>, tokio_postgres::Error> {
+    // Tables of early builds have no such column.
+    let sql = "-- takes:\nSELECT (to_jsonb(pointsman) ->> 'oldest')::int FROM pointsman";
+    let rows = session.rows(sql, &[]).await?;
+    let oldest: Option<i32> = rows.first().and_then(|row| row.get(0));
+    Ok(oldest.map(|oldest| u32::try_from(oldest).unwrap_or(u32::MAX)))
 }
 
 async fn check_server(session: &Session, place: &str) -> Result<(), Error> {

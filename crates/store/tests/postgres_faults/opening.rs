@@ -5,7 +5,9 @@ use std::fs;
 use store::conformance::Owner;
 use store::conformance::postgres::{Disk, Server};
 use store::postgres::{Migrate, Options, Postgres};
-use store::{Error, Store as _};
+use store::{Committed, Error, Store as _};
+
+use super::unit;
 
 async fn refusal(options: &Options) -> Error {
     match Postgres::open(options).await {
@@ -118,7 +120,17 @@ async fn formats_are_brought_forward_or_refused() {
     let again = Postgres::open(&careful).await.unwrap();
     assert_eq!(Owner::of(&again, 1).await.lease().blocks_next, 9);
     assert_eq!(again.health().await.unwrap().format, 1);
-    server.execute(&url, "UPDATE pointsman SET format = 99").await;
+    // A later version has added something, and servers of this one go on beside it (MIG-1).
+    server.execute(&url, "ALTER TABLE settings ADD COLUMN later INTEGER").await;
+    server.execute(&url, "UPDATE pointsman SET format = 99, oldest = 1").await;
+    let older = Postgres::open(&careful).await.unwrap();
+    let lease = Owner::of(&older, 1).await.lease();
+    let mut next = unit(1, lease.epoch, lease.sequence + 1);
+    next.blocks_next = 10;
+    assert_eq!(older.commit(next).await.unwrap(), Committed::Done);
+    assert_eq!(Owner::of(&again, 1).await.lease().blocks_next, 10);
+    // It has changed something that this one needs.
+    server.execute(&url, "UPDATE pointsman SET oldest = 2").await;
     let error = refusal(&options).await;
     assert!(matches!(error, Error::Newer { found: 99, known: 1, .. }), "{error}");
 }

@@ -28,6 +28,8 @@ pub(crate) enum Rest {
     Close,
     /// It stays open, and what was not yet passed on is passed on when the test says so.
     Hold,
+    /// Both stay open, but the store hears nothing more, until [`Proxy::cut_all`].
+    Mute,
 }
 
 struct State {
@@ -142,6 +144,7 @@ impl State {
 async fn pass(mut client: TcpStream, mut database: UnixStream, state: &State) {
     let mut generation = state.generation.subscribe();
     let (mut inward, mut outward) = (vec![0; 64 << 10], vec![0; 64 << 10]);
+    let mut is_mute = false;
     loop {
         tokio::select! {
             read = client.read(&mut inward) => {
@@ -166,13 +169,19 @@ async fn pass(mut client: TcpStream, mut database: UnixStream, state: &State) {
             }
             read = database.read(&mut outward) => {
                 let Some(bytes) = read.ok().filter(|bytes| *bytes > 0) else { return };
+                if is_mute {
+                    continue;
+                }
                 match state.judge(Way::Out, bytes) {
                     Piece::Pass => {
                         if client.write_all(&outward[..bytes]).await.is_err() { return }
                     }
-                    Piece::Cut(first, _) => {
+                    Piece::Cut(first, rest) => {
                         drop(client.write_all(&outward[..first]).await);
-                        return;
+                        if rest != Rest::Mute {
+                            return;
+                        }
+                        is_mute = true;
                     }
                 }
             }

@@ -102,7 +102,7 @@ fn waits_for(wait: &Wait) -> Value {
                 ("until", optional(until, time)),
                 ("worker", optional(worker, Value::from)),
                 ("retries", number(job.retries)),
-                ("failures", number(job.failures)),
+                ("failures", number(job.attempt)),
             ])
         }
     }

@@ -194,7 +194,7 @@ impl Life {
         let answer = tokio::time::timeout_at(self.lease_end, store.beat(&beat)).await;
         match answer {
             Ok(Ok(pulse)) if pulse.is_member => {
-                self.around.clock.follow(pulse.now_ms);
+                self.around.clock.follow(pulse.now_ms, begun);
                 self.lease_end = begun + lease_of(lease_ms);
                 self.around.routes.lease(Some(self.lease_end));
                 // MBR-1: a store that hangs does not keep the server from letting go.

@@ -56,6 +56,8 @@ pub(crate) enum Order {
     Release {
         #[n(0)]
         job: JobKey,
+        #[n(1)]
+        attempt: u32,
     },
     #[n(4)]
     Retries {
@@ -101,7 +103,7 @@ impl Order {
             Command::ThrowError { job, code, message, variables } => {
                 Self::Throw { job, code, message, variables }
             }
-            Command::ReleaseJob { job } => Self::Release { job },
+            Command::ReleaseJob { job, attempt } => Self::Release { job, attempt },
             Command::UpdateRetries { job, retries } => Self::Retries { job, retries },
             Command::UpdateDeadline { job, deadline_ms } => Self::Deadline { job, deadline_ms },
             Command::ResolveIncident { incident } => Self::Resolve { incident },
@@ -124,7 +126,7 @@ impl From<Order> for Command {
             Order::Throw { job, code, message, variables } => {
                 Self::ThrowError { job, code, message, variables }
             }
-            Order::Release { job } => Self::ReleaseJob { job },
+            Order::Release { job, attempt } => Self::ReleaseJob { job, attempt },
             Order::Retries { job, retries } => Self::UpdateRetries { job, retries },
             Order::Deadline { job, deadline_ms } => Self::UpdateDeadline { job, deadline_ms },
             Order::Resolve { incident } => Self::ResolveIncident { incident },

@@ -6,8 +6,10 @@
 -- bytes, as everywhere (COLLATE "C").
 
 -- What this is. One row.
+-- How far these tables are, and the oldest format a program may know that uses them.
 CREATE TABLE pointsman (
-    format INTEGER NOT NULL
+    format INTEGER NOT NULL,
+    oldest INTEGER NOT NULL
 );
 
 -- Numbers that only grow: revisions by name.
