@@ -71,6 +71,13 @@ pub enum Cause {
     },
     /// An asset of a package is wrong.
     Asset(host::Diagnostic),
+    /// Something that programs look at, as a field of its own.
+    Field {
+        /// Its name.
+        name: &'static str,
+        /// What it says.
+        value: String,
+    },
 }
 
 /// Why a call failed, where, and what to do about it.
@@ -171,6 +178,7 @@ impl Problem {
                 Cause::Violation { pointer, message } => violations
                     .push(object([("pointer", text(pointer)), ("message", text(message))])),
                 Cause::Asset(diagnostic) => problems.push(diagnostic_value(diagnostic)),
+                Cause::Field { name, value } => entries.push(*name, value.as_str()),
             }
         }
         if !violations.is_empty() {
@@ -218,6 +226,7 @@ impl Problem {
                     reason.push_str(&format!("at `{pointer}`: {message}"));
                 }
                 Cause::Asset(diagnostic) => reason.push_str(&diagnostic.to_string()),
+                Cause::Field { name, value } => reason.push_str(&format!("{name}: {value}")),
             }
         }
         reason
@@ -264,6 +273,15 @@ impl From<node::Error> for Problem {
                 (Kind::Invalid, StatusCode::UNPROCESSABLE_ENTITY)
             }
             E::Timeout { .. } => (Kind::Late, StatusCode::GATEWAY_TIMEOUT),
+            E::Startup { .. } => (Kind::State, StatusCode::UNPROCESSABLE_ENTITY),
+            E::NotDeployed { .. } => (Kind::State, StatusCode::CONFLICT),
+            E::Switching { .. } => (Kind::Unavailable, StatusCode::SERVICE_UNAVAILABLE),
+            // The service's own answer: what it says, what may work later, what it cannot do.
+            E::Service { code: Some(_), .. } => (Kind::State, StatusCode::UNPROCESSABLE_ENTITY),
+            E::Service { is_transient: true, .. } => {
+                (Kind::Unavailable, StatusCode::SERVICE_UNAVAILABLE)
+            }
+            E::Service { .. } => (Kind::Broken, StatusCode::BAD_GATEWAY),
         };
         let mut problem = Self::new(error.code(), kind, status, error.to_string(), &error.hint());
         problem.retry = error.retry();
@@ -273,6 +291,12 @@ impl From<node::Error> for Problem {
                 .map(|(pointer, message)| Cause::Violation { pointer, message })
                 .collect(),
             E::Refused { problems } => problems.into_iter().map(Cause::Asset).collect(),
+            E::Service { code: Some(code), .. } => {
+                vec![Cause::Field { name: "serviceError", value: code }]
+            }
+            E::NotDeployed { outcome, .. } => {
+                vec![Cause::Field { name: "outcome", value: outcome.to_owned() }]
+            }
             _ => Vec::new(),
         };
         problem

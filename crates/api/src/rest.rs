@@ -27,7 +27,9 @@ mod queues;
 mod requests;
 mod routes;
 mod servers;
+mod services;
 mod settings;
+mod terms;
 mod tokens;
 mod view;
 

@@ -13,6 +13,9 @@ mod documents;
 #[path = "faces/gateway.rs"]
 mod gateway;
 #[cfg(test)]
+#[path = "faces/hot.rs"]
+mod hot;
+#[cfg(test)]
 #[path = "faces/instances.rs"]
 mod instances;
 #[cfg(test)]

@@ -41,6 +41,7 @@ mod invoke;
 mod jobs;
 mod locks;
 mod logical;
+mod packages;
 mod reach;
 mod requests;
 pub(crate) mod route;
@@ -151,18 +152,19 @@ impl Node {
         let (wakes, waking) = mpsc::channel(WAKES_MAX);
         let (post, carrying) =
             Post::new(routes.clone(), transport.clone(), wakes.clone(), options.clock.clone());
+        let gates = host::gate::Gates::default();
         let around = Surroundings {
             store: store.clone(),
             clock: options.clock.clone(),
             services,
-            gates: host::gate::Gates::default(),
+            gates: gates.clone(),
             parts: Arc::default(),
             published: published.clone(),
             routes: routes.clone(),
             post,
             catalogs: catalogs.clone(),
             streams: Arc::new(Streams::default()),
-            shared: Arc::new(Shared::new(options.settings, &options.cluster)),
+            shared: Arc::new(Shared::new(options.settings, &options.cluster, gates)),
         };
         let hosts = options.cluster.about.hosts.clone();
         let membership = Membership {

@@ -37,6 +37,7 @@ pub use handle::{
     Answered, Evaluation, Here, InstanceQuery, Invocation, Node, Options, Publication, Seed,
     ServerView, SettingView, ShardView, Told, WhichDecision,
 };
+pub use host::gate::{Chain, Policy};
 pub use input::{Accepted, Created, Ended, Grant, JobFailure, MissedStart, NewMessage, Which};
 pub use logical::LogicalServer;
 pub use published::{Condition, Counters};

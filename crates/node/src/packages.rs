@@ -44,6 +44,8 @@ pub struct Prepared {
     pub removed: Vec<Str>,
     /// The row that decides it, and its detail from then on; none: nothing was blocked.
     pub deployment: Option<(DeploymentKey, Bytes)>,
+    /// Versions that are kept no longer: names and versions.
+    pub forgotten: Vec<(Str, Str)>,
 }
 
 /// A package with everything it needs.

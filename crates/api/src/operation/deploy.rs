@@ -1,7 +1,7 @@
 //! Deploys packages, or single resources.
 //!
 //! Boundary: reads archives within limits, off the connection's task; the rest is the node's.
-//! Read first: [`archives`].
+//! Read first: [`sources`].
 
 use std::sync::Arc;
 
@@ -23,21 +23,13 @@ pub(crate) struct Deployed {
     pub(crate) decisions: Vec<Arc<Decision>>,
     /// The versions of the files that those stand in.
     pub(crate) requirements: Vec<Arc<Requirements>>,
-    /// What works, but probably not as meant.
-    pub(crate) warnings: Vec<host::Diagnostic>,
 }
 
-/// Deploys the packages of named archives: all of them or none.
-pub(crate) async fn archives(
-    node: &Node,
-    archives: Vec<(String, Bytes)>,
-) -> Result<Deployed, Problem> {
+/// Reads named archives, all problems of all of them at once.
+pub(crate) async fn sources(archives: Vec<(String, Bytes)>) -> Result<Vec<PackageSource>, Problem> {
     let read = tokio::task::spawn_blocking(move || read(&archives)).await;
-    let sources = read.map_err(|error| node::Error::Internal {
-        detail: format!("reading the archives broke: {error}"),
-    })??;
-    let (keys, warnings) = node.deploy(sources).await?;
-    Ok(describe(node, &keys, warnings))
+    let broke = |error| node::Error::Internal { detail: format!("reading broke: {error}") };
+    Ok(read.map_err(broke)??)
 }
 
 /// Deploys BPMN and DMN files that belong to no package: all of them or none.
@@ -45,8 +37,8 @@ pub(crate) async fn resources(
     node: &Node,
     resources: Vec<(String, Bytes)>,
 ) -> Result<Deployed, Problem> {
-    let (keys, warnings) = node.deploy_resources(resources).await?;
-    Ok(describe(node, &keys, warnings))
+    let (keys, _) = node.deploy_resources(resources).await?;
+    Ok(describe(node, &keys))
 }
 
 fn read(archives: &[(String, Bytes)]) -> Result<Vec<PackageSource>, node::Error> {
@@ -60,7 +52,8 @@ fn read(archives: &[(String, Bytes)]) -> Result<Vec<PackageSource>, node::Error>
     if problems.is_empty() { Ok(sources) } else { Err(node::Error::Refused { problems }) }
 }
 
-fn describe(node: &Node, keys: &[DefinitionKey], warnings: Vec<host::Diagnostic>) -> Deployed {
+/// What keys stand for, as far as it is known here.
+pub(crate) fn describe(node: &Node, keys: &[DefinitionKey]) -> Deployed {
     let catalog = node.catalog();
     let known = keys.iter().filter_map(|key| catalog.definitions.get(key).cloned());
     let processes: Vec<_> = known.collect();
@@ -70,5 +63,5 @@ fn describe(node: &Node, keys: &[DefinitionKey], warnings: Vec<host::Diagnostic>
     let of_decisions = decisions.iter().map(|known| known.deployment);
     let deployment = of_processes.chain(of_decisions).max().unwrap_or(0);
     let requirements = keys.iter().filter_map(|key| catalog.requirements(key.0).cloned()).collect();
-    Deployed { deployment, processes, decisions, requirements, warnings }
+    Deployed { deployment, processes, decisions, requirements }
 }

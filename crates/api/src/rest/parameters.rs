@@ -5,7 +5,9 @@
 //! Read first: [`Query`].
 
 use std::str::FromStr;
+use std::time::Duration;
 
+use feel::Value;
 use http::Uri;
 
 use crate::problem::Problem;
@@ -14,6 +16,8 @@ use crate::problem::Problem;
 const LIMIT: u32 = 100;
 /// Rows of a page at most.
 const LIMIT_MAX: u32 = 1_000;
+/// The longest time span, in milliseconds.
+const SPAN_MAX_MS: u64 = 86_400_000;
 
 /// The parameters of a query.
 #[derive(Debug)]
@@ -50,6 +54,11 @@ impl Query {
         self.text(name).map(|text| parsed(name, text)).transpose()
     }
 
+    /// A time span, at most a day.
+    pub(super) fn duration(&self, name: &str) -> Result<Option<Duration>, Problem> {
+        self.text(name).map(|text| duration(name, text)).transpose()
+    }
+
     /// How many rows to answer.
     pub(super) fn limit(&self) -> Result<u32, Problem> {
         let limit = self.parsed("limit")?.unwrap_or(LIMIT);
@@ -61,6 +70,30 @@ impl Query {
     }
 }
 
+/// Reads a time span: `500ms`, `60s`, `5m`, `1h`, or ISO 8601; at most a day.
+///
+/// # Errors
+/// It is none.
+pub(super) fn duration(name: &str, text: &str) -> Result<Duration, Problem> {
+    let ms = span_ms(text).filter(|ms| *ms <= SPAN_MAX_MS);
+    ms.map(Duration::from_millis).ok_or_else(|| {
+        let detail = format!("`{text}` is no {name}");
+        Problem::field(name, detail, "write for example 500ms, 60s, 5m, 1h or PT60S, at most 24h")
+    })
+}
+
+fn span_ms(text: &str) -> Option<u64> {
+    let units = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
+    let short = units.into_iter().find_map(|(unit, ms)| {
+        let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
+        number.checked_mul(ms)
+    });
+    short.or_else(|| match feel::parse_duration(text)? {
+        Value::DaysDuration(span) => u64::try_from(span.millis()).ok(),
+        _ => None,
+    })
+}
+
 /// Reads a parameter.
 ///
 /// # Errors
@@ -70,4 +103,21 @@ pub(super) fn parsed<T: FromStr>(name: &str, text: &str) -> Result<T, Problem> {
         let detail = format!("`{text}` is no {name}");
         Problem::field(name, detail, "correct the parameter; keys are digits only")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_spans_are_short_or_iso() {
+        let read = |text| duration("timeout", text).ok().map(|span| span.as_millis());
+        for (text, ms) in [("500ms", 500), ("60s", 60_000), ("5m", 300_000), ("PT1M", 60_000)] {
+            assert_eq!(read(text), Some(ms), "{text}");
+        }
+        assert_eq!(read("24h"), Some(86_400_000));
+        for text in ["60", "s", "-5s", "25h", "1y", "P1Y", "99999999999999999999s", "1 s", "1.5s"] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
 }

@@ -13,7 +13,7 @@ use http::{Method, Uri};
 
 use super::{
     Face, decisions, deployments, documents, guard, health, incidents, instances, locks, messages,
-    metrics, openapi, packages, processes, queues, requests, servers, settings, tokens,
+    metrics, openapi, packages, processes, queues, requests, servers, services, settings, tokens,
 };
 use crate::auth::Access;
 use crate::auth::roles::{Need, need};
@@ -23,9 +23,19 @@ use crate::problem::{Kind, Problem};
 pub(super) fn table() -> Vec<(&'static str, &'static str, MethodRouter<Face>)> {
     vec![
         ("post", "/api/documents/{*type}", post(documents::publish)),
+        ("post", "/api/services/{package}/{service}", post(services::invoke)),
         ("post", "/api/deployments", post(deployments::deploy)),
+        ("get", "/api/deployments", get(deployments::all)),
+        ("get", "/api/deployments/{id}", get(deployments::show)),
+        ("post", "/api/deployments/{id}/cancel", post(deployments::cancel)),
         ("get", "/api/packages", get(packages::list)),
         ("get", "/api/packages/{name}", get(packages::show)),
+        ("delete", "/api/packages/{name}", delete(packages::remove)),
+        ("post", "/api/packages/{name}/enable", post(packages::enable)),
+        ("post", "/api/packages/{name}/disable", post(packages::disable)),
+        ("post", "/api/packages/{name}/reload", post(packages::reload)),
+        ("post", "/api/packages/{name}/rollback", post(packages::roll_back)),
+        ("post", "/api/packages/{name}/recover", post(packages::recover)),
         ("get", "/api/processes", get(processes::list)),
         ("get", "/api/processes/{id}", get(processes::show)),
         ("put", "/api/processes/{id}/enabled", put(processes::enable)),

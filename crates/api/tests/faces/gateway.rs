@@ -3,8 +3,8 @@
 use proto::gateway::deployment::Metadata;
 use proto::gateway::{
     BroadcastSignalRequest, CancelProcessInstanceRequest, CreateProcessInstanceRequest,
-    CreateProcessInstanceWithResultRequest, DeployResourceRequest, EvaluateDecisionRequest,
-    PublishMessageRequest, Resource, SetVariablesRequest, TopologyRequest,
+    CreateProcessInstanceWithResultRequest, DeployResourceRequest, PublishMessageRequest, Resource,
+    SetVariablesRequest, TopologyRequest,
 };
 use proto::health::HealthCheckRequest;
 use proto::health::health_check_response::ServingStatus;

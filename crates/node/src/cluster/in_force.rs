@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use feel::Str;
+use host::gate::Gates;
 use store::{Store, TokenRow};
 use tokio::sync::{Mutex, watch};
 
@@ -24,19 +25,23 @@ pub(crate) struct Shared {
     base: Values,
     local: Settings,
     in_force: Watched<InForce>,
+    /// They are told how many calls may wait.
+    gates: Gates,
     tokens: watch::Sender<Arc<Vec<(Str, TokenRow)>>>,
     /// One reads at a time, so that an older reading never replaces a newer one.
     reading: Mutex<()>,
 }
 
 impl Shared {
-    pub(crate) fn new(local: Settings, cluster: &Options) -> Self {
+    pub(crate) fn new(local: Settings, cluster: &Options, gates: Gates) -> Self {
         let base = Values::of(&local, cluster);
         let in_force = InForce::new(&base, &local, Vec::new());
+        gates.hold_at_most(in_force.values.held_max);
         Self {
             base,
             local,
             in_force: Watched::new(in_force),
+            gates,
             tokens: watch::Sender::new(Arc::new(Vec::new())),
             reading: Mutex::new(()),
         }
@@ -50,6 +55,7 @@ impl Shared {
         let in_force = self.understand(rows);
         let known = self.in_force.get();
         if known.stored != in_force.stored {
+            self.gates.hold_at_most(in_force.values.held_max);
             self.in_force.set(Arc::new(in_force));
         }
         self.tokens.send_replace(Arc::new(tokens));

@@ -16,8 +16,10 @@ use std::time::Duration;
 
 use engine::Limits;
 use feel::{Str, Value};
+use host::gate::Policy;
 
 use crate::cluster::Options;
+use crate::deployment::TIMEOUT;
 use crate::error::Error;
 use crate::shard::{Maintenance, Settings};
 
@@ -112,6 +114,18 @@ pub struct Values {
     pub missed: Missed,
     /// Who makes a server that stands by serve.
     pub take_over: TakeOver,
+    /// Whether deployments wait for calls that run, if they do not say.
+    pub block_and_wait: bool,
+    /// How long they wait, in milliseconds.
+    pub deployment_timeout_ms: u64,
+    /// Whether a start-up service that fails brings the whole set back.
+    pub auto_recover: bool,
+    /// What new calls do meanwhile.
+    pub policy: Policy,
+    /// Calls that wait for gates at once, on each server.
+    pub held_max: usize,
+    /// Versions of a package that are kept beside the active one.
+    pub versions_kept: usize,
 }
 
 impl Values {
@@ -131,6 +145,12 @@ impl Values {
             is_maintained: false,
             missed: Missed::List,
             take_over: TakeOver::Manual,
+            block_and_wait: true,
+            deployment_timeout_ms: u64::try_from(TIMEOUT.as_millis()).unwrap_or(u64::MAX),
+            auto_recover: true,
+            policy: Policy::Hold,
+            held_max: 10_000,
+            versions_kept: 10,
         }
     }
 

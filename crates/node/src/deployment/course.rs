@@ -227,6 +227,8 @@ impl Node {
             blocked_ms: None,
             closed_us: None,
             versions: Vec::new(),
+            code: "".into(),
+            problems: Vec::new(),
         };
         let key = self.open_row(&assignment, &view).await?;
         let course = Arc::new(Course::new(DeploymentView { key, ..view }));
@@ -495,6 +497,7 @@ impl Lead {
         if self.node.inner.routes.has_way() {
             self.check_members().await?;
         }
+        prepared.forgotten = self.node.versions_to_forget(&prepared).await?;
         prepared.deployment = Some((self.key, self.detail()));
         let prepared = Box::new(prepared);
         let committed = self.node.at_home_shard(|reply| Input::Deploy { prepared, reply }).await;
@@ -530,6 +533,7 @@ impl Lead {
         self.course.stage(Stage::Recovering);
         let reason = stop.error.to_string();
         self.end(stop.outcome, &reason);
+        self.course.change(|view| view.blame(&stop.error, stop.outcome));
         let aborted = loop {
             let detail = self.detail();
             match self.node.store().abort_deployment(self.key, detail).await {

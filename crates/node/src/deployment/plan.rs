@@ -10,6 +10,7 @@ use feel::Str;
 use minicbor::{Decode, Encode};
 
 use crate::catalog::Catalog;
+use crate::cluster::wire::Finding;
 use crate::packages::Prepared;
 
 /// A package in a plan.
@@ -54,16 +55,20 @@ pub struct Plan {
     #[n(1)]
     #[cbor(with = "texts")]
     pub affected: Vec<Str>,
-    /// Warnings, as text.
     #[n(2)]
-    #[cbor(with = "texts")]
-    pub warnings: Vec<Str>,
+    pub(crate) warnings: Vec<Finding>,
     /// Instances that stay on their versions.
     #[n(3)]
     pub running: Vec<Running>,
 }
 
 impl Plan {
+    /// What works, but probably not as meant.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<host::Diagnostic> {
+        self.warnings.iter().cloned().map(host::Diagnostic::from).collect()
+    }
+
     /// The plan of a prepared change.
     #[must_use]
     pub fn of(prepared: &Prepared, catalog: &Catalog) -> Self {
@@ -86,7 +91,7 @@ impl Plan {
         });
         let packages: Vec<Planned> = coming.chain(going).collect();
         let changed: BTreeSet<Str> = packages.iter().map(|one| one.name.clone()).collect();
-        let warnings = prepared.warnings.iter().map(|found| found.to_string().into());
+        let warnings = prepared.warnings.iter().cloned().map(Finding::from);
         Self {
             affected: affected(&changed, prepared, catalog),
             warnings: warnings.collect(),

@@ -9,6 +9,8 @@ use feel::Str;
 use minicbor::{Decode, Encode};
 
 use super::Plan;
+use crate::cluster::wire::Finding;
+use crate::error::Error;
 
 /// Where a deployment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
@@ -180,4 +182,31 @@ pub struct DeploymentView {
     /// The versions of its processes and decisions.
     #[n(12)]
     pub versions: Vec<DefinitionKey>,
+    /// The code of the error that stopped it; empty: none did.
+    #[n(13)]
+    #[cbor(with = "text")]
+    pub code: Str,
+    /// Why the set was refused.
+    #[n(14)]
+    pub(crate) problems: Vec<Finding>,
+}
+
+impl DeploymentView {
+    /// Notes what stopped it, so that whoever asks later learns the same.
+    pub(crate) fn blame(&mut self, error: &Error, outcome: Outcome) {
+        self.code = match outcome {
+            Outcome::Cancelled | Outcome::TimedOut => "NODE-024",
+            Outcome::Done | Outcome::Refused | Outcome::Failed => error.code(),
+        }
+        .into();
+        if let Error::Refused { problems } = error {
+            self.problems = problems.iter().cloned().map(Finding::from).collect();
+        }
+    }
+
+    /// All problems of a set that was refused.
+    #[must_use]
+    pub fn problems(&self) -> Vec<host::Diagnostic> {
+        self.problems.iter().cloned().map(host::Diagnostic::from).collect()
+    }
 }

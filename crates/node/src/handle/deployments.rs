@@ -41,9 +41,9 @@ impl Node {
     /// # Errors
     /// [`Error::Refused`] with all problems at once, and those of [`Node::change`].
     pub async fn deploy(&self, sources: Vec<PackageSource>) -> Result<Deployed, Error> {
-        let begun = self.change(Change::Deploy(sources), Terms::default()).await?;
+        let begun = self.change(Change::Deploy(sources), self.terms()).await?;
         let view = self.deployment_ended(begun.key).await?;
-        let warnings = view.plan.warnings.iter().map(|text| warning(text)).collect();
+        let warnings = view.plan.warnings();
         Ok((view.versions, warnings))
     }
 
@@ -380,12 +380,10 @@ fn outcome_of(view: DeploymentView) -> Result<DeploymentView, Error> {
     if outcome == Outcome::Done {
         return Ok(view);
     }
+    if !view.problems.is_empty() {
+        return Err(Error::Refused { problems: view.problems() });
+    }
     Err(Error::NotDeployed { outcome: outcome.name(), reason: view.reason.to_string() })
-}
-
-/// A warning that went through a plan as text.
-fn warning(text: &str) -> host::Diagnostic {
-    host::Diagnostic::error("PKG-012", "package.toml", text.to_owned(), "").warning()
 }
 
 fn packed(change: &Change) -> Result<wire::PackageChange, Error> {

@@ -77,6 +77,7 @@ impl Shard {
             self.batch.unit.deployments.push(DeploymentChange::Commit { key, detail });
         }
         self.batch.unit.blobs.extend(prepared.blobs);
+        self.batch.unit.packages_forgotten.extend(prepared.forgotten);
         let changed: Vec<DefinitionKey> = changed.into_iter().collect();
         let revision = self.switch(catalog, &changed);
         self.reschedule(&changed).await?;

@@ -4,6 +4,8 @@
 //! program and the guide equal to this table.
 //! Read first: [`SETTINGS`].
 
+use host::gate::Policy;
+
 use super::{Kind, Missed, Setting, TakeOver, Values};
 
 const SINCE: &str = "0.1.0";
@@ -65,6 +67,58 @@ pub const SETTINGS: &[Setting] = &[
         "how many shards there are: more are made at once, those beyond the number take nothing new \
          and stay until their instances have ended; 0: as many as there are",
         |values, value| values.shards = u16::try_from(value).unwrap_or(u16::MAX),
+    ),
+    setting(
+        "deployment.auto-recover",
+        Kind::Choice(&["off", "on"]),
+        "on",
+        "whether a start-up service that fails brings the whole set back; off: its package is left \
+         inactive, with the reason",
+        |values, value| values.auto_recover = value == 1,
+    ),
+    setting(
+        "deployment.enabled",
+        Kind::Choice(&["off", "on"]),
+        "on",
+        "whether deployments wait until calls that run have ended; off: new calls run on the new \
+         version at once, beside those that run, as with `--strategy side-by-side`",
+        |values, value| values.block_and_wait = value == 1,
+    ),
+    setting(
+        "deployment.held-max",
+        number(0, 10_000_000, "calls"),
+        "10000",
+        "new calls that wait on each server while packages are switched; more are refused",
+        |values, value| values.held_max = usize::try_from(value).unwrap_or(usize::MAX),
+    ),
+    setting(
+        "deployment.policy",
+        Kind::Choice(&["hold", "fail-fast", "run-on-old"]),
+        "hold",
+        "what new calls do while packages are switched: wait, fail at once, or run on the old version \
+         as long as it is there",
+        |values, value| {
+            values.policy = match value {
+                0 => Policy::Hold,
+                1 => Policy::FailFast,
+                _ => Policy::RunOnOld,
+            };
+        },
+    ),
+    setting(
+        "deployment.timeout",
+        duration("PT0.001S", "P1D"),
+        "PT60S",
+        "how long a deployment waits until nothing is in flight, before it gives up and the original \
+         goes on",
+        |values, value| values.deployment_timeout_ms = value,
+    ),
+    setting(
+        "deployment.versions-kept",
+        number(1, 1_000, "versions"),
+        "10",
+        "versions of a package that are kept beside the active one, to roll back to",
+        |values, value| values.versions_kept = usize::try_from(value).unwrap_or(usize::MAX),
     ),
     setting(
         "inbox.poll",

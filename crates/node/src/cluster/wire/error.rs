@@ -28,7 +28,7 @@ pub(crate) struct Trouble {
 }
 
 /// A diagnostic on its way.
-#[derive(Debug, Clone, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct Finding {
     #[n(0)]
     code: String,
@@ -190,7 +190,8 @@ impl From<host::Diagnostic> for Finding {
 
 impl From<Finding> for host::Diagnostic {
     fn from(finding: Finding) -> Self {
-        let all = host::CODES.iter().chain(bpmn::CODES).chain(crate::error::CODES);
+        let all =
+            host::CODES.iter().chain(bpmn::CODES).chain(dmn::CODES).chain(crate::error::CODES);
         let code = all.map(|(code, _)| *code).find(|code| *code == finding.code);
         Self {
             code: code.unwrap_or("PKG-001"),
