@@ -56,6 +56,10 @@ async fn read(
             catalog.add_decision((**before).clone());
             continue;
         }
+        if let Some(before) = known.requirements(row.key.0) {
+            catalog.add_requirements((**before).clone());
+            continue;
+        }
         if row.resource.ends_with(decisions::ENDING) {
             let model = match decided.get(&row.digest) {
                 Some(model) => model.clone(),
