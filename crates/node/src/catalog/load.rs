@@ -56,6 +56,10 @@ async fn read(
             catalog.add_decision((**before).clone());
             continue;
         }
+        if let Some(before) = known.requirements(row.key.0) {
+            catalog.add_requirements((**before).clone());
+            continue;
+        }
         if row.resource.ends_with(decisions::ENDING) {
             let model = match decided.get(&row.digest) {
                 Some(model) => model.clone(),
@@ -109,9 +113,10 @@ async fn read_packages(
             catalog.put_package(at_hand.clone());
             continue;
         }
-        // What no version asks for needs no reading.
+        // What no version of a process asks for needs no reading.
         let is_asked_for = definitions.iter().any(|definition| {
             definition.package == row.name
+                && !definition.resource.ends_with(decisions::ENDING)
                 && definition.package_version == row.version
                 && !known.definitions.contains_key(&definition.key)
         });
