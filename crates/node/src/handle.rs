@@ -254,16 +254,17 @@ impl Node {
             // The membership may have ended by itself.
             let _ = stopped.await;
         }
-        self.stop_leading();
+        self.stop_leading().await;
         self.inner.running.lock().await.shutdown().await;
     }
 
     /// Ends at once, as if the process was killed: nothing is written or given back any more.
     pub async fn kill(&self) {
         self.inner.hosting.end().await;
-        self.stop_leading();
-        self.inner.running.lock().await.shutdown().await;
+        // From here on nothing is begun that would hold the server.
         self.inner.routes.update(|table| table.is_stopping = true);
+        self.stop_leading().await;
+        self.inner.running.lock().await.shutdown().await;
     }
 
     /// Gives all shards to other servers; calls are forwarded from then on. Returns when none is

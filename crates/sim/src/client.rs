@@ -72,7 +72,9 @@ pub(crate) async fn ask<T, F: Future<Output = Result<T, Error>>>(
     answer.map_err(|error| {
         world.trace.line("ask", format_args!("! server {server}#{life} {what}: {error}"));
         match error {
-            Error::Unavailable { .. } | Error::Overloaded => Trouble::NotDone,
+            Error::Unavailable { .. } | Error::Overloaded | Error::NotDeployed { .. } => {
+                Trouble::NotDone
+            }
             Error::Storage { .. } | Error::Timeout { .. } | Error::Internal { .. } => {
                 Trouble::Unknown
             }

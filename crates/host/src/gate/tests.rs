@@ -157,9 +157,11 @@ async fn no_set_waits_for_itself() {
     let gates = Gates::default();
     let over = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let all = names(&["a", "b", "c", "d"]);
+    let done: Arc<[std::sync::atomic::AtomicU64; 8]> = Arc::default();
     let mut callers = JoinSet::new();
     for seed in 0..8_u64 {
         let (gates, over, all) = (gates.clone(), over.clone(), all.clone());
+        let done = done.clone();
         callers.spawn(async move {
             let mut dice = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
             let mut roll = move |faces: u64| {
@@ -168,7 +170,6 @@ async fn no_set_waits_for_itself() {
                 dice ^= dice << 17;
                 usize::try_from(dice % faces).unwrap()
             };
-            let mut done = 0;
             while !over.load(std::sync::atomic::Ordering::Relaxed) {
                 // Packages call those after them: `a` depends on `b`, and so on.
                 let mut at = roll(4);
@@ -186,12 +187,16 @@ async fn no_set_waits_for_itself() {
                     }
                 }
                 while tree.pop().is_some() {}
-                done += 1;
+                done[usize::try_from(seed).unwrap()]
+                    .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             }
-            done
         });
     }
-    for id in 1..=200_u64 {
+    let least = || done.iter().map(|calls| calls.load(std::sync::atomic::Ordering::Relaxed)).min();
+    let mut id = 0;
+    // Until everybody has come through a few times.
+    while id < 200 || least() < Some(20) {
+        id += 1;
         // The package and everybody that depends on it.
         let last = usize::try_from(id % 4).unwrap();
         assert!(gates.close(id, &all[..=last], Policy::Hold));
@@ -210,8 +215,7 @@ async fn no_set_waits_for_itself() {
         gates.open(id);
     }
     over.store(true, std::sync::atomic::Ordering::Relaxed);
-    let done = callers.join_all().await;
-    assert!(done.iter().all(|calls| *calls > 0), "{done:?}");
+    callers.join_all().await;
 }
 
 #[test]

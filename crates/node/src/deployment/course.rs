@@ -244,6 +244,9 @@ impl Node {
             closed: None,
         };
         let mut leading = self.inner.leading.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.inner.routes.table().is_stopping {
+            return Err(Error::Unavailable { doing: "stopping" });
+        }
         while leading.try_join_next().is_some() {}
         leading.spawn(lead.run(change));
         Ok(course)
@@ -556,8 +559,11 @@ impl Lead {
         self.end(closed, &reason);
         match stop.outcome {
             Outcome::Done => Ok(()),
-            Outcome::Refused | Outcome::Failed => Err(stop.error),
-            Outcome::Cancelled | Outcome::TimedOut => {
+            Outcome::Refused => Err(stop.error),
+            // Nobody was told anything: it is the caller's own fault.
+            Outcome::Failed if self.members.is_empty() => Err(stop.error),
+            Outcome::Failed if matches!(stop.error, Error::Startup { .. }) => Err(stop.error),
+            Outcome::Failed | Outcome::Cancelled | Outcome::TimedOut => {
                 Err(Error::NotDeployed { outcome: stop.outcome.name(), reason })
             }
         }

@@ -225,9 +225,12 @@ impl Node {
     }
 
     /// Ends what is led at once; others find its row.
-    pub(super) fn stop_leading(&self) {
-        let mut leading = self.inner.leading.lock().unwrap_or_else(PoisonError::into_inner);
-        leading.abort_all();
+    pub(super) async fn stop_leading(&self) {
+        let mut leading = {
+            let mut all = self.inner.leading.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *all)
+        };
+        leading.shutdown().await;
     }
 
     pub(crate) fn begin_watching(&self) {

@@ -144,6 +144,7 @@ const KNOWN: &[&str] = &[
     "document",
     "document type",
     "entry",
+    "failed",
     "getting ready",
     "incident",
     "instance",
