@@ -541,6 +541,8 @@ impl Lead {
             let detail = self.detail();
             match self.node.store().abort_deployment(self.key, detail).await {
                 Ok(state) => break state,
+                // The server ends: others decide.
+                Err(error @ store::Error::Closed) => return Err(error.into()),
                 Err(error) => {
                     // HOT-2: nobody opens before the row is decided.
                     tracing::warn!(deployment = %self.key, %error, "cannot be aborted yet");
