@@ -34,6 +34,9 @@ use crate::{logging, output};
 
 /// How often finished instances are looked for that may be forgotten.
 const PURGE_EVERY: Duration = Duration::from_secs(3600);
+/// The lease of a server that has its directory for itself. Nobody could take its work over, so
+/// that one which gets no time for a while had better keep what it has.
+const LEASE_ALONE_MS: i64 = 60_000;
 /// Rounds of forgetting in a row; the rest waits for the next time.
 const PURGE_ROUNDS: u32 = 1_000;
 /// How long a start is waited for before the log says that it is late.
@@ -320,6 +323,8 @@ fn cluster_options(
     };
     if config.database.is_some() {
         options.shards = config.shards;
+    } else {
+        options.lease_ms = LEASE_ALONE_MS;
     }
     options.about.peer = peers.address.as_str().into();
     options.about.http = http.into();
