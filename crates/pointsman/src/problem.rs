@@ -56,6 +56,12 @@ pub(crate) enum Exit {
     WrongUse = 2,
     Unreachable = 3,
     Internal = 4,
+    /// A deployment waited in vain for what was in flight.
+    TimedOut = 5,
+    /// A deployment was cancelled.
+    Cancelled = 6,
+    /// A deployment failed, and the original was put back.
+    Failed = 7,
 }
 
 /// Why a command did not do what was asked.
