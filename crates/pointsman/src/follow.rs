@@ -195,7 +195,7 @@ fn judge(ended: Value, sources: &Sources) -> Result<Value, Failure> {
         code: text(&ended, "code"),
         message: text(&ended, "reason"),
         hint: match exit {
-            Exit::Refused => "correct the problems and deploy again".to_owned(),
+            Exit::Refused => "nothing was changed: correct it and try again".to_owned(),
             _ => format!("the original serves; `pointsman deployment show {}`", text(&ended, "id")),
         },
         findings: ended["problems"].as_array().cloned().unwrap_or_default(),

@@ -60,6 +60,9 @@ pub(crate) enum Command {
         /// The package directory or archive, or the name of a package of the server.
         #[arg(value_name = "PATH|NAME")]
         path: PathBuf,
+        /// The one of the server, even if there is such a path.
+        #[arg(long)]
+        installed: bool,
         #[command(flatten)]
         remote: Remote,
     },
@@ -100,7 +103,7 @@ pub(crate) fn run(command: &Command, format: Format) -> Result<(), Failure> {
         Command::Check { paths } => check::run(paths, format),
         Command::Test { paths, only } => scenario::run(paths, only.as_deref(), format),
         Command::Build { path, out } => show::build(path, out.as_deref(), format),
-        Command::Show { path, remote } => match of_server(path) {
+        Command::Show { path, installed, remote } => match of_server(path, *installed) {
             Some(name) => installed::show(remote, name, format),
             None => show::run(path, format),
         },
@@ -117,10 +120,10 @@ pub(crate) fn run(command: &Command, format: Format) -> Result<(), Failure> {
 }
 
 /// The name of a package of the server, if that is what is meant: there is no such path.
-fn of_server(path: &Path) -> Option<&str> {
-    let name = path.to_str().filter(|_| !path.exists())?;
+fn of_server(path: &Path, is_asked: bool) -> Option<&str> {
+    let name = path.to_str().filter(|_| is_asked || !path.exists())?;
     let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    name.bytes().all(is_name).then_some(name)
+    (is_asked || name.bytes().all(is_name)).then_some(name)
 }
 
 /// Packages that were read, and where their files are.
