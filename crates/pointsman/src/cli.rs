@@ -1,7 +1,8 @@
 //! The command line: what there is, and which function does it.
 //!
 //! Boundary: parses and dispatches; each command stands in a file of its own. Exit codes: 0 done,
-//! 1 refused, 2 wrong use, 3 cannot reach, 4 internal.
+//! 1 refused, 2 wrong use, 3 cannot reach, 4 internal; of deployments also 5 timed out, 6 cancelled,
+//! 7 failed.
 //! Read first: [`Command`], then [`main`].   Tests: tests/commands.rs
 
 use std::process::ExitCode;
@@ -11,8 +12,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::output::{self, Format};
 use crate::problem::{Exit, Failure};
 use crate::{
-    bench, config, decision, demo, deploy, explain, expression, incident, instance, lock, message,
-    package, process, publish, queue, request, serve, server, settings, storage, token,
+    bench, config, decision, demo, deploy, deployment, explain, expression, incident, instance,
+    lock, message, package, process, publish, queue, request, serve, server, service, settings,
+    storage, token,
 };
 
 /// A process server: published documents start durable BPMN processes.
@@ -33,7 +35,7 @@ enum Command {
     /// Check, explain or document a server's configuration.
     #[command(subcommand)]
     Config(config::Command),
-    /// Make, check, test, build or show packages, without a server.
+    /// Make, check, test or build packages, without a server; list and switch those of one.
     #[command(subcommand)]
     Package(package::Command),
     /// Evaluate decisions, or run conformance tests of DMN, without a server.
@@ -44,6 +46,10 @@ enum Command {
     Feel(expression::Command),
     /// Load packages into a server: all of them or none.
     Deploy(deploy::Options),
+    /// List, show or cancel deployments.
+    Deployment(deployment::Options),
+    /// Call services of packages.
+    Service(service::Options),
     /// Publish documents: one JSON object, or one per line.
     Publish(publish::Options),
     /// List processes and their versions; enable one.
@@ -117,6 +123,8 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Decision(command) => decision::run(command, format),
         Command::Feel(command) => expression::run(command, format),
         Command::Deploy(options) => deploy::run(options, format),
+        Command::Deployment(options) => deployment::run(options, format),
+        Command::Service(options) => service::run(options),
         Command::Publish(options) => publish::run(options, format),
         Command::Process(options) => process::run(options, format),
         Command::Instance(options) => instance::run(options, format),

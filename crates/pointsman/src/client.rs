@@ -55,6 +55,8 @@ pub(crate) struct Remote {
 pub(crate) struct Client {
     route: Route,
     connection: Option<Connection>,
+    /// How long the server may take to answer.
+    patience: Duration,
 }
 
 struct Connection {
@@ -81,7 +83,7 @@ impl Remote {
         conversation: impl AsyncFnOnce(&mut Client) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let route = Route::new(&self.server, &self.credentials, Protocol::Http1)?;
-        let mut client = Client { route, connection: None };
+        let mut client = Client { route, connection: None, patience: ANSWER };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| {
             Failure::internal("cannot start the runtime".to_owned()).because(&error)
@@ -91,6 +93,11 @@ impl Remote {
 }
 
 impl Client {
+    /// Waits so long for each answer from now on.
+    pub(crate) fn wait_at_most(&mut self, patience: Duration) {
+        self.patience = patience;
+    }
+
     /// Reads a resource.
     ///
     /// # Errors
@@ -110,17 +117,17 @@ impl Client {
         body: Body,
     ) -> Result<Answer, Failure> {
         let (content_type, bytes) = body.parts();
-        let mut pause = PAUSE;
+        let (mut pause, patience) = (PAUSE, self.patience);
         for attempt in 1..=TRIES_MAX {
             let sending = self.exchange(&method, path, content_type, bytes.clone());
-            let answer = match tokio::time::timeout(ANSWER, sending).await {
+            let answer = match tokio::time::timeout(patience, sending).await {
                 Ok(answer) => answer?,
                 Err(_) => {
                     self.connection = None;
                     let message = format!(
                         "`{}` did not answer in {} s",
                         self.route.authority,
-                        ANSWER.as_secs()
+                        patience.as_secs()
                     );
                     let hint = "what was asked may still be done: look before asking again";
                     return Err(Failure::unreachable(message, hint));
@@ -134,7 +141,7 @@ impl Client {
                 answer.status,
                 StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
             );
-            if !busy || attempt == TRIES_MAX {
+            if !busy || attempt == TRIES_MAX || answer.is_of_service() {
                 return Err(answer.refusal());
             }
             let wait = answer.retry_after.unwrap_or(pause).min(PAUSE_MAX);
@@ -274,6 +281,11 @@ impl Answer {
         }
         serde_json::from_slice(&self.body)
             .map_err(|error| Failure::answer("the answer is not JSON".to_owned()).because(&error))
+    }
+
+    /// Whether it is a service that failed: it was called, and may have done something.
+    fn is_of_service(&self) -> bool {
+        self.json().is_ok_and(|problem| problem["code"] == "NODE-026")
     }
 
     fn refusal(&self) -> Failure {

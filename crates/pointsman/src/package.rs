@@ -1,10 +1,12 @@
-//! `pointsman package`: makes, checks, tests, builds and shows packages, without a server.
+//! `pointsman package`: makes, checks, tests, builds and shows packages, without a server; and lists
+//! and switches those of a server.
 //!
 //! Boundary: reads packages from disk; what is right and wrong about them is decided by `host` and
 //! `node`, in the same way as on a server.
 //! Read first: [`Command`], then [`load`].
 
 mod check;
+mod installed;
 mod new;
 mod scenario;
 mod show;
@@ -15,9 +17,12 @@ use clap::Subcommand;
 use host::package::{Limits, MANIFEST, PackageSource};
 use serde_json::json;
 
+use crate::client::Remote;
 use crate::finding::{Finding, Sources, summary};
 use crate::output::{self, Format, remark};
 use crate::problem::{Exit, Failure};
+
+use installed::Switch;
 
 /// What to do with packages.
 #[derive(Debug, Subcommand)]
@@ -50,10 +55,41 @@ pub(crate) enum Command {
         #[arg(short, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// Show what a package holds.
+    /// Show what a package holds; one of a server, if there is no such path.
     Show {
-        /// The package directory or archive.
+        /// The package directory or archive, or the name of a package of the server.
+        #[arg(value_name = "PATH|NAME")]
         path: PathBuf,
+        /// The one of the server, even if there is such a path.
+        #[arg(long)]
+        installed: bool,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// List the packages of a server: whether they are loaded, their gates, what is in flight.
+    List {
+        /// Also those that were removed and can be recovered.
+        #[arg(long)]
+        removed: bool,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Offer a disabled package of a server again.
+    Enable(Switch),
+    /// Offer a package of a server no longer; it stays.
+    Disable(Switch),
+    /// Load a package of a server again.
+    Reload(Switch),
+    /// Bring a removed package of a server back.
+    Recover(Switch),
+    /// Remove a package from a server; `recover` brings it back.
+    Remove(Switch),
+    /// Go back to an earlier version of a package, in one hot deployment.
+    Rollback {
+        #[command(flatten)]
+        switch: Switch,
+        /// Which one; else the one before.
+        version: Option<String>,
     },
 }
 
@@ -67,8 +103,27 @@ pub(crate) fn run(command: &Command, format: Format) -> Result<(), Failure> {
         Command::Check { paths } => check::run(paths, format),
         Command::Test { paths, only } => scenario::run(paths, only.as_deref(), format),
         Command::Build { path, out } => show::build(path, out.as_deref(), format),
-        Command::Show { path } => show::run(path, format),
+        Command::Show { path, installed, remote } => match of_server(path, *installed) {
+            Some(name) => installed::show(remote, name, format),
+            None => show::run(path, format),
+        },
+        Command::List { removed, remote } => installed::list(remote, *removed, format),
+        Command::Enable(switch) => installed::switch(switch, Some("enable"), None, format),
+        Command::Disable(switch) => installed::switch(switch, Some("disable"), None, format),
+        Command::Reload(switch) => installed::switch(switch, Some("reload"), None, format),
+        Command::Recover(switch) => installed::switch(switch, Some("recover"), None, format),
+        Command::Remove(switch) => installed::switch(switch, None, None, format),
+        Command::Rollback { switch, version } => {
+            installed::switch(switch, Some("rollback"), version.as_deref(), format)
+        }
     }
+}
+
+/// The name of a package of the server, if that is what is meant: there is no such path.
+fn of_server(path: &Path, is_asked: bool) -> Option<&str> {
+    let name = path.to_str().filter(|_| is_asked || !path.exists())?;
+    let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (is_asked || name.bytes().all(is_name)).then_some(name)
 }
 
 /// Packages that were read, and where their files are.

@@ -56,6 +56,12 @@ pub(crate) enum Exit {
     WrongUse = 2,
     Unreachable = 3,
     Internal = 4,
+    /// A deployment waited in vain for what was in flight.
+    TimedOut = 5,
+    /// A deployment was cancelled.
+    Cancelled = 6,
+    /// A deployment failed, and the original was put back.
+    Failed = 7,
 }
 
 /// Why a command did not do what was asked.
@@ -174,7 +180,11 @@ impl Problem {
         let detail = text("detail");
         let message = if detail.is_empty() { text("title") } else { detail };
         let causes = list("causes");
-        let causes = causes.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+        let mut causes: Vec<String> =
+            causes.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+        if let Some(code) = problem["serviceError"].as_str() {
+            causes.push(format!("the service's error `{code}`"));
+        }
         let violations = list("violations");
         let violations = violations.iter().map(|violation| {
             let part = |name: &str| violation[name].as_str().unwrap_or_default().to_owned();

@@ -9,6 +9,8 @@
 mod commands;
 #[path = "cli/decision.rs"]
 mod decision;
+#[path = "cli/deployment.rs"]
+mod deployment;
 #[path = "cli/feel.rs"]
 mod feel;
 #[path = "cli/serve.rs"]

@@ -165,6 +165,18 @@ struct Stop {
     error: Error,
 }
 
+impl Stop {
+    /// What stands in the way of a change before anything is blocked.
+    fn refused(error: Error) -> Self {
+        match error {
+            Error::NotFound { .. } | Error::State { .. } => {
+                Self { outcome: Outcome::Refused, error }
+            }
+            error => error.into(),
+        }
+    }
+}
+
 impl From<store::Error> for Stop {
     fn from(error: store::Error) -> Self {
         Error::from(error).into()
@@ -369,7 +381,8 @@ impl Lead {
 
     async fn switch(&mut self, change: Change) -> Result<Vec<DefinitionKey>, Stop> {
         self.course.stage(Stage::Preparing);
-        let mut prepared = self.node.prepare(change, &self.terms).await?;
+        let prepared = self.node.prepare(change, &self.terms).await;
+        let mut prepared = prepared.map_err(Stop::refused)?;
         let plan = self.node.plan(&prepared).await?;
         self.assign(&prepared, &plan);
         self.course.change(|view| view.plan = plan);

@@ -49,6 +49,11 @@ impl Server {
         Self { child, greeting, http, directory: directory.to_owned() }
     }
 
+    /// Where it is.
+    pub(crate) fn address(&self) -> String {
+        self.http.clone()
+    }
+
     /// A command against this server.
     pub(crate) fn command(&self, arguments: &[&str]) -> Output {
         pointsman()
