@@ -133,6 +133,7 @@ fn call_with(full: &str, input: Value, key: String, attempt: u32, now_ms: i64) -
         now_ms,
         attempt,
         chain: Chain::default(),
+        depth: 0,
     }
 }
 
