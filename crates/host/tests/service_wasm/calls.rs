@@ -65,7 +65,7 @@ async fn hundreds_of_calls_at_once_share_the_pool() {
 
 #[tokio::test]
 async fn what_it_says_is_part_of_the_log_within_bounds() {
-    let bench = Bench::new("");
+    let bench = Bench::new("timeout = \"PT20S\"");
     let (result, printed) = bench.printed(r#"{"do":"L"}"#).await;
     assert_eq!(result.expect("it answers"), r#"{"n":0}"#);
     let (text, _) = printed.expect("lines");
