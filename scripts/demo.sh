@@ -6,6 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(examples/customer-base examples/order-fulfilment)
+component=examples/parcel-numbers/services/parcel-number.wasm
 documents=examples/order-fulfilment/data/orders.ndjson
 document_type=order-fulfilment/order
 process=order-fulfilment
@@ -33,6 +34,8 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
+# Without `make components` the demo shows everything else.
+[ -f "$component" ] && packages+=(examples/parcel-numbers)
 [ -f "$documents" ] || die "$documents is missing"
 
 binary=${POINTSMAN_BINARY:-}
@@ -76,6 +79,10 @@ if ! "$binary" demo --process "$process" --documents "$count"; then
   "$binary" incident list --limit 5 || true
   tail -n 5 "$data/log" >&2
   die "not all orders have ended"
+fi
+if [ -f "$component" ]; then
+  printf '\nExpress orders have parcel numbers from a WebAssembly component:\n'
+  "$binary" instance list --process parcel-numbering --limit 3
 fi
 printf '\nA console for the browser comes in a later version; until then `pointsman instance list` and\n'
 printf '`show` are what it will show.\n'

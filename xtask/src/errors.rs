@@ -25,6 +25,7 @@ const FAMILIES: &[(&str, &str)] = &[
     ("DMN", "Decision models"),
     ("NODE", "The running server"),
     ("PKG", "Packages"),
+    ("SVC", "Services"),
 ];
 
 /// Prints every code with its title and whether it has a page.

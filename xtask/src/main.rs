@@ -1,4 +1,4 @@
-//! The chores of this repository: `cargo xtask tidy | errors | ci`.
+//! The chores of this repository: `cargo xtask tidy | errors | component | ci`.
 //!
 //! Boundary: reads the work tree and starts cargo; no crate of ours is a dependency, so that it
 //! still runs when one of them does not compile.
@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool prints")]
 
 mod ci;
+mod component;
 mod errors;
 mod finding;
 mod rust;
@@ -23,6 +24,7 @@ usage: cargo xtask COMMAND
   tidy              check the rules of STYLE.md that no compiler checks
   errors [--write]  list error codes and their pages; --write starts missing pages and
                     brings the list in the book up to date
+  component FROM TO assemble a component from its text form
   ci [STAGE]        everything a change must pass: tidy, fmt, deny, pure, clippy, test";
 
 fn main() -> ExitCode {
@@ -47,6 +49,7 @@ fn run(words: &[&str]) -> Result<ExitCode> {
         ["tidy"] => tidy::run(root),
         ["errors"] => errors::list(root),
         ["errors", "--write"] => errors::write(root),
+        ["component", from, to] => component::assemble(Path::new(from), Path::new(to)),
         ["ci"] => ci::run(root, None),
         ["ci", stage] => ci::run(root, Some(stage)),
         _ => bail!("unknown command `{}`\n{USAGE}", words.join(" ")),

@@ -28,6 +28,13 @@ pub const CODES: &[(&str, &str)] = &[
     (DEPENDENCY_CYCLE, "packages depend on each other in a cycle"),
     (DUPLICATE_PACKAGE, "two packages of the set have the same name"),
     (DUPLICATE_NAME, "a name is declared twice"),
+    (BAD_COMPONENT, "a file is no component that can be a service"),
+    (NOT_GRANTED, "a component wants what it is not granted"),
+    (TRAPPED, "a component stopped in the middle of a call"),
+    (OUT_OF_MEMORY, "a component wanted more memory than its service has"),
+    (OUT_OF_STACK, "a component called itself too deep"),
+    (BUSY, "no place is free for one more component"),
+    (BAD_ANSWER, "what a component answered cannot be used"),
 ];
 
 pub(crate) const UNREADABLE: &str = "PKG-001";
@@ -48,6 +55,13 @@ pub(crate) const DEPENDENCY_VERSION: &str = "PKG-016";
 pub(crate) const DEPENDENCY_CYCLE: &str = "PKG-017";
 pub(crate) const DUPLICATE_PACKAGE: &str = "PKG-018";
 pub(crate) const DUPLICATE_NAME: &str = "PKG-019";
+pub(crate) const BAD_COMPONENT: &str = "PKG-030";
+pub(crate) const NOT_GRANTED: &str = "PKG-031";
+pub(crate) const TRAPPED: &str = "SVC-001";
+pub(crate) const OUT_OF_MEMORY: &str = "SVC-002";
+pub(crate) const OUT_OF_STACK: &str = "SVC-003";
+pub(crate) const BUSY: &str = "SVC-004";
+pub(crate) const BAD_ANSWER: &str = "SVC-005";
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

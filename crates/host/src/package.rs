@@ -9,6 +9,7 @@
 //! Tests: `package/tests.rs`
 
 mod archive;
+mod component;
 mod document;
 mod duration;
 mod manifest;
@@ -71,6 +72,7 @@ impl Package {
         let documents = document::compile(&source.files, &mut found);
         let scenarios = scenario::read_all(&source.files, &mut found);
         check_own_names(&source, &mut found);
+        component::check(&source, &mut found);
         found.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
         if found.iter().any(|problem| problem.severity == Severity::Error) {
             return Err(found);

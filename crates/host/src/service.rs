@@ -7,11 +7,15 @@
 //! Read first: [`Services`], then [`Call`], then [`Failure`].   Tests: `tests/service_*.rs`
 
 mod command;
+mod components;
 mod definition;
 mod http;
+mod onward;
 mod printed;
 mod scope;
 mod template;
+#[cfg(feature = "wasm")]
+mod wasm;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -22,13 +26,18 @@ use std::time::Duration;
 use feel::{Context, Environment, Str, Value};
 use tokio::sync::Semaphore;
 
+pub use components::{Compiled, WasmOptions};
+use components::{Component, Components, Request};
 pub use definition::{
     CommandService, HttpService, Output, ServiceDefinition, ServiceKind, Shell, StatusRule,
+    WasmService,
 };
 pub(crate) use http::check_url;
+pub use onward::Onward;
 pub use printed::{PRINTED_BYTES_MAX, Printed};
 pub use template::{SecretReference, Template};
 
+use crate::diagnostic::Diagnostic;
 use crate::gate::Chain;
 use crate::package::PackageSource;
 use crate::package::scenario::Answer;
@@ -48,18 +57,22 @@ pub struct Options {
     /// Services that are not run but answered so each time, by `package/name`. For scenario
     /// tests; default none.
     pub stand_ins: BTreeMap<String, Answer>,
+    /// How components run.
+    pub wasm: WasmOptions,
 }
 
 impl Options {
-    /// The defaults, with working directories below `scratch`.
+    /// The defaults, with working directories below `scratch`, and compiled components beside it.
     #[must_use]
     pub fn new(scratch: PathBuf) -> Self {
+        let cache = scratch.parent().map(|beside| beside.join("components"));
         Self {
             commands_max: 16,
             response_bytes_max: 4 * 1024 * 1024,
             output_bytes_max: 4 * 1024 * 1024,
             scratch,
             stand_ins: BTreeMap::new(),
+            wasm: WasmOptions { cache, ..WasmOptions::default() },
         }
     }
 }
@@ -84,6 +97,8 @@ pub struct Call {
     /// The packages whose calls led to this one, its own among them: what the service calls may
     /// pass their gates.
     pub chain: Chain,
+    /// How many services called each other before this one: 0 for a call from outside.
+    pub depth: u32,
 }
 
 /// Why a call has no result.
@@ -117,6 +132,7 @@ pub struct Services {
     clients: http::Clients,
     commands: Semaphore,
     packages: RwLock<BTreeMap<String, Arc<Loaded>>>,
+    components: Components,
 }
 
 /// What was callable of some packages at one time.
@@ -131,11 +147,15 @@ pub struct Loaded {
     settings: Value,
     server: Value,
     directory: Option<PathBuf>,
+    /// The package itself and those it depends on.
+    callable: Vec<String>,
 }
 
 #[derive(Debug)]
 struct Runnable {
     definition: ServiceDefinition,
+    /// Of kind `wasm`.
+    component: Option<Component>,
     permits: Semaphore,
 }
 
@@ -158,7 +178,13 @@ impl Services {
     pub fn new(options: Options) -> Self {
         let commands = Semaphore::new(options.commands_max as usize);
         let clients = http::Clients::new();
-        Self { options, clients, commands, packages: RwLock::default() }
+        Self {
+            components: Components::new(&options),
+            options,
+            clients,
+            commands,
+            packages: RwLock::default(),
+        }
     }
 
     /// Makes the services of `package` callable, in place of those of an earlier version. Calls
@@ -186,14 +212,21 @@ impl Services {
                 command::locate(command, package, directory);
             }
             let permits = Semaphore::new(definition.concurrency as usize);
-            (definition.name.clone(), Runnable { definition, permits })
+            let runnable = Runnable {
+                component: self.components.of(&definition, package),
+                definition,
+                permits,
+            };
+            (runnable.definition.name.clone(), runnable)
         });
+        let callable = manifest.dependencies.iter().map(|dependency| dependency.name.clone());
         let loaded = Loaded {
             version: manifest.version.to_string().into(),
             services: services.collect(),
             settings: Value::Context(Context::new(settings.collect())),
             server: activation.server,
             directory: activation.directory,
+            callable: callable.chain([manifest.name.clone()]).collect(),
         };
         let mut packages = self.packages.write().unwrap_or_else(PoisonError::into_inner);
         packages.insert(manifest.name.clone(), Arc::new(loaded));
@@ -216,6 +249,27 @@ impl Services {
                 None => packages.remove(name),
             };
         }
+    }
+
+    /// Compiles the components of `package` ahead of [`Services::install`], which then has nothing
+    /// to wait for as long as the answer is kept. Cancellation safe.
+    ///
+    /// # Errors
+    /// Every component that cannot be compiled.
+    pub async fn prepare(&self, package: &PackageSource) -> Result<Compiled, Vec<Diagnostic>> {
+        self.components.prepare(package).await
+    }
+
+    /// How many components are compiled and in use by installed packages and running calls.
+    #[must_use]
+    pub fn compiled(&self) -> usize {
+        self.components.compiled()
+    }
+
+    /// How often compiled code was found on disk, and how often not.
+    #[must_use]
+    pub fn cached(&self) -> (usize, usize) {
+        self.components.cached()
     }
 
     /// Makes the services of the package `name` unknown; calls that are running go on.
@@ -251,6 +305,19 @@ impl Services {
     /// # Errors
     /// A [`Failure`] that says whether trying again may help.
     pub async fn invoke_with(&self, call: Call, printed: &Printed) -> Result<Value, Failure> {
+        self.invoke_onward(call, printed, self).await
+    }
+
+    /// As [`Services::invoke_with`]; calls that the service makes of others go through `onward`.
+    ///
+    /// # Errors
+    /// A [`Failure`] that says whether trying again may help.
+    pub async fn invoke_onward(
+        &self,
+        call: Call,
+        printed: &Printed,
+        onward: &dyn Onward,
+    ) -> Result<Value, Failure> {
         if let Some(answer) = self.stand_in(&call) {
             return answer;
         }
@@ -261,14 +328,15 @@ impl Services {
             return Err(Failure::Permanent { message });
         };
         let deadline = format!("`{}` did not answer within the call's deadline", call.service);
-        within(call.deadline_ms, &deadline, self.run(loaded, runnable, (&call, printed))).await
+        within(call.deadline_ms, &deadline, self.run(loaded, runnable, (&call, printed, onward)))
+            .await
     }
 
     async fn run(
         &self,
         loaded: &Loaded,
         runnable: &Runnable,
-        (call, printed): (&Call, &Printed),
+        (call, printed, onward): (&Call, &Printed, &dyn Onward),
     ) -> Result<Value, Failure> {
         let definition = &runnable.definition;
         let _permit = permit(&runnable.permits).await?;
@@ -289,11 +357,20 @@ impl Services {
         match &definition.kind {
             ServiceKind::Http(http) => {
                 let most = self.options.response_bytes_max;
-                within(timeout_ms, &late, http::run(&self.clients, http, &work, most)).await
+                let answered = http::run(&self.clients, http, &work, most);
+                within(timeout_ms, &late, Box::pin(answered)).await
             }
             ServiceKind::Command(command) => {
                 let _command_permit = permit(&self.commands).await?;
-                within(timeout_ms, &late, command::run(command, &work, &self.options)).await
+                let ended = command::run(command, &work, &self.options);
+                within(timeout_ms, &late, Box::pin(ended)).await
+            }
+            ServiceKind::Wasm(wasm) => {
+                let (component, callable) = (runnable.component.as_ref(), &loaded.callable);
+                let deadline_ms = call.deadline_ms.min(timeout_ms);
+                let request = Request { component, onward, deadline_ms, callable };
+                let ended = self.components.run(wasm, &work, request);
+                within(timeout_ms, &late, Box::pin(ended)).await
             }
         }
     }

@@ -115,6 +115,7 @@ async fn the_command_services_answer() {
             now_ms: 0,
             attempt: 1,
             chain: host::gate::Chain::default(),
+            depth: 0,
         };
         services.invoke(call)
     };

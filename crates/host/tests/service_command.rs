@@ -73,6 +73,7 @@ impl Bench {
             now_ms: 0,
             attempt: 1,
             chain: host::gate::Chain::default(),
+            depth: 0,
         };
         self.services.invoke_with(call, printed).await.map(|value| json(&value))
     }

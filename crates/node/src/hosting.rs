@@ -17,6 +17,7 @@ use engine::instance::{Activation, Instance, JobState};
 use engine::transition::{Next, StepVerdict, Transition, Verdict};
 use feel::Str;
 use host::gate::{Chain, Kind, What};
+use host::service::Printed;
 use store::Standing;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -27,6 +28,7 @@ use crate::cluster::{Routes, Table};
 use crate::error::Error;
 use crate::handle::{Inner, Node};
 use crate::logical;
+use crate::onward::Gated;
 use crate::shard::gates::SWITCHING;
 use crate::shard::services::{answer, call_of};
 use crate::stream::{JobLease, JobStream, WorkerRequest};
@@ -270,7 +272,9 @@ impl Work {
         let entering = around.gates.enter([own, &target], &chain, what, HELD_MAX);
         let admission = entering.await.map_err(|_| SWITCHING)?;
         call.chain = admission.chain();
-        let result = around.services.invoke(call).await;
+        let (services, gates) = (around.services.clone(), around.gates.clone());
+        let tree = Gated { services, gates, kind: Kind::Step, owner: step.instance.0 };
+        let result = tree.run(call, &Printed::default()).await;
         drop(admission);
         Verdict::of(&answer(step, result))
             .ok_or_else(|| Error::Internal { detail: "a call has no verdict".to_owned() })

@@ -15,6 +15,7 @@ mod handle;
 mod hosting;
 mod input;
 mod logical;
+mod onward;
 pub mod packages;
 mod published;
 mod shard;

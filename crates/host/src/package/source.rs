@@ -15,7 +15,7 @@ use crate::package::{MANIFEST, Manifest, archive};
 pub struct Limits {
     /// Files of the package. Default 2,000.
     pub files_max: usize,
-    /// Bytes of one file. Default 16 MiB.
+    /// Bytes of one file. Default 32 MiB, for components of JavaScript and Python.
     pub file_bytes_max: usize,
     /// Bytes of all files. Default 64 MiB.
     pub bytes_max: usize,
@@ -27,7 +27,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             files_max: 2000,
-            file_bytes_max: 16 * 1024 * 1024,
+            file_bytes_max: 32 * 1024 * 1024,
             bytes_max: 64 * 1024 * 1024,
             path_bytes_max: 200,
         }

@@ -1,7 +1,7 @@
 //! A service as a manifest describes it, compiled: expressions parsed, codes checked.
 //!
-//! Boundary: immutable; running it lives in `service/http.rs` and `service/command.rs`, reading
-//! it in `package/manifest/services.rs`.
+//! Boundary: immutable; running it lives in `service/http.rs`, `service/command.rs` and
+//! `service/wasm.rs`, reading it in `package/manifest/services.rs`.
 //! Read first: [`ServiceDefinition`], then [`ServiceKind`].
 
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ pub struct ServiceDefinition {
     pub timeout_ms: u64,
     /// How many calls run at once; the others wait within their deadline.
     pub concurrency: u32,
-    /// What the call yields. Sees `status`, `headers`, `body` (http) or `output` (command), and
+    /// What the call yields. Sees `status`, `headers`, `body` (http) or `output` (the others), and
     /// `input`. Without it: the body, the output.
     pub result: Option<Expression>,
     /// Where it stands in the manifest.
@@ -36,6 +36,8 @@ pub enum ServiceKind {
     Http(HttpService),
     /// A child process.
     Command(CommandService),
+    /// A WebAssembly component.
+    Wasm(WasmService),
 }
 
 /// An HTTP request. Its expressions see the call's input, `settings` and `server`.
@@ -108,6 +110,21 @@ pub struct CommandService {
     pub pass_environment: Vec<String>,
     /// Which exit codes are BPMN errors.
     pub errors: BTreeMap<i32, String>,
+}
+
+/// A WebAssembly component. Its expressions see the call's input, `settings` and `server`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WasmService {
+    /// The file of the package (`services/….wasm`).
+    pub component: String,
+    /// What all memories of one call may have, in bytes.
+    pub memory_bytes: u64,
+    /// What the component gets, as JSON. Without it: the whole input.
+    pub input: Option<Expression>,
+    /// All that it finds in its environment.
+    pub environment: Vec<(String, Template)>,
+    /// Folders of its package that it may read, `data` as `/data`.
+    pub files: Vec<String>,
 }
 
 /// Whether a shell stands between.

@@ -69,6 +69,8 @@ pub(crate) struct Ready {
 struct ReadyState {
     /// By digest.
     packages: HashMap<Str, Arc<ActivePackage>>,
+    /// Their components, until their services are offered. By digest.
+    compiled: HashMap<Str, host::service::Compiled>,
     /// Whose services are callable before their catalogue is published: name and digest.
     offered: HashMap<Str, Str>,
 }
@@ -186,10 +188,14 @@ impl Loader {
             note: "".into(),
         });
         self.unpack(&active).await.map_err(|detail| Error::State { detail })?;
+        let compiled = self.services.prepare(&active.package.source).await;
+        let compiled = compiled.map_err(|problems| Error::Refused { problems })?;
         let mut ready = self.ready.lock();
         if ready.packages.len() >= READY_MAX {
             ready.packages.clear();
+            ready.compiled.clear();
         }
+        ready.compiled.insert(packed.digest.clone(), compiled);
         ready.packages.insert(packed.digest.clone(), active.clone());
         Ok(active)
     }
@@ -197,7 +203,10 @@ impl Loader {
     /// Makes the services of a prepared package callable, before its catalogue is published.
     pub(crate) fn offer(&self, active: &Arc<ActivePackage>) {
         self.services.install(&active.package.source, self.activation(active));
-        self.ready.lock().offered.insert(active.name().into(), active.digest.clone());
+        let mut ready = self.ready.lock();
+        // From here on what is installed keeps it.
+        ready.compiled.remove(&active.digest);
+        ready.offered.insert(active.name().into(), active.digest.clone());
     }
 
     /// What was offered was taken back.
@@ -239,6 +248,11 @@ impl Loader {
     async fn install(&self, name: &str, active: &Arc<ActivePackage>) {
         if let Err(error) = self.unpack(active).await {
             tracing::error!(package = name, %error, "its programs cannot be called");
+        }
+        // Compiled ahead of the first call; what cannot be compiled here says so in each call.
+        let compiled = self.services.prepare(&active.package.source).await;
+        for problem in compiled.as_ref().err().into_iter().flatten() {
+            tracing::error!(package = name, %problem, "a component cannot run");
         }
         self.services.install(&active.package.source, self.activation(active));
     }

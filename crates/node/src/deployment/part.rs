@@ -10,14 +10,15 @@ use std::time::Duration;
 
 use engine::ids::DeploymentKey;
 use feel::{Context, Str, Value};
-use host::gate::{Chain, Gates};
-use host::service::{Call, Failure, Picture};
+use host::gate::{Chain, Gates, Kind};
+use host::service::{Call, Failure, Picture, Printed};
 use store::{DeploymentFilter, DeploymentState, ServerKey};
 use tokio::time::Instant;
 
 use crate::catalog::ActivePackage;
 use crate::error::Error;
 use crate::handle::{Inner, Node};
+use crate::onward::Gated;
 use crate::shard::Surroundings;
 
 use super::{Assignment, InFlight, Step, Told, course};
@@ -297,8 +298,11 @@ impl Node {
                 now_ms: self.now_ms(),
                 attempt: 1,
                 chain: Chain::of(&[Gates::pass(key.0), package.name().into()]),
+                depth: 0,
             };
-            around.services.invoke(call).await.map_err(|failure| {
+            let (services, gates) = (around.services.clone(), around.gates.clone());
+            let tree = Gated { services, gates, kind: Kind::Lifecycle, owner: 0 };
+            tree.run(call, &Printed::default()).await.map_err(|failure| {
                 let why = match failure {
                     Failure::Error { code, message } => format!("error `{code}`: {message}"),
                     Failure::Transient { message, .. } | Failure::Permanent { message } => message,

@@ -11,12 +11,13 @@ use std::time::Duration;
 use engine::ids::ShardId;
 use feel::{Context, Str, Value};
 use host::gate::{Admission, Chain, Kind, Refusal, What};
-use host::service::{Call, Failure};
+use host::service::{Call, Failure, Printed};
 
 use crate::cluster::wire::{Answer, Request};
 use crate::error::Error;
 use crate::handle::Node;
 use crate::input::Which;
+use crate::onward::Gated;
 
 /// How long a call waits for a gate if its caller does not say.
 pub(super) const HELD: Duration = Duration::from_secs(90);
@@ -81,8 +82,11 @@ impl Node {
             now_ms,
             attempt: 1,
             chain: admission.chain(),
+            depth: 0,
         };
-        let result = around.services.invoke(call).await;
+        let (services, gates) = (around.services.clone(), around.gates.clone());
+        let tree = Gated { services, gates, kind: Kind::Call, owner: 0 };
+        let result = tree.run(call, &Printed::default()).await;
         drop(admission);
         // INV-1: whoever was away for long does not answer for what may have been replaced.
         self.check_lease()?;

@@ -5,20 +5,19 @@
 //! for every try, also after a crash.
 //! Read first: [`Shard::call`].
 
-use std::sync::Arc;
-
 use engine::Command;
 use engine::ids::{EntryKey, InstanceKey};
 use engine::instance::Activation;
 use engine::value::to_context;
 use feel::{Context, Value};
 use host::gate::{Chain, Kind, What};
-use host::service::{Call, Failure, Printed, Services};
+use host::service::{Call, Failure, Printed};
 use store::EntryRow;
 
 use crate::audit::Output;
 use crate::catalog::{SERVICE_PREFIX, Target};
 use crate::error::Error;
+use crate::onward::Gated;
 use crate::packages::service_reference;
 
 use super::Shard;
@@ -61,11 +60,12 @@ impl Shard {
         // What was held up has less of its lease left.
         let left_ms = u64::try_from(activation.deadline_ms - self.now_ms).unwrap_or(0);
         call.deadline_ms = call.deadline_ms.min(left_ms);
-        let services = self.services.clone();
+        let (services, gates) = (self.services.clone(), self.gates.clone());
+        let tree = Gated { services, gates, kind: Kind::Step, owner: activation.instance.0 };
         self.calls.spawn(async move {
             let instance = activation.instance;
             let printed = Printed::default();
-            let result = services.invoke_with(call, &printed).await;
+            let result = tree.run(call, &printed).await;
             drop(admission);
             let output = |(text, lost)| Output { job: activation.job, lost, text };
             let printed = printed.take().map(output);
@@ -101,12 +101,14 @@ impl Shard {
             return Ok(());
         };
         call.chain = admission.chain();
-        let services: Arc<Services> = self.services.clone();
+        let (services, gates) = (self.services.clone(), self.gates.clone());
+        let tree = Gated { services, gates, kind: Kind::Trigger, owner: entry.0 };
         self.calls.spawn(async move {
-            let failure = services.invoke(call).await.err().map(|failure| match failure {
-                Failure::Error { code, message } => format!("error `{code}`: {message}"),
-                Failure::Transient { message, .. } | Failure::Permanent { message } => message,
-            });
+            let failure =
+                tree.run(call, &Printed::default()).await.err().map(|failure| match failure {
+                    Failure::Error { code, message } => format!("error `{code}`: {message}"),
+                    Failure::Transient { message, .. } | Failure::Permanent { message } => message,
+                });
             drop(admission);
             CallDone::Trigger { entry, row, failure }
         });
@@ -133,6 +135,7 @@ fn call_with(full: &str, input: Value, key: String, attempt: u32, now_ms: i64) -
         now_ms,
         attempt,
         chain: Chain::default(),
+        depth: 0,
     }
 }
 

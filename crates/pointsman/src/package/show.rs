@@ -80,6 +80,7 @@ fn describe(package: &PackageSource) -> Value {
         let kind = match service.kind {
             host::service::ServiceKind::Http(_) => "http",
             host::service::ServiceKind::Command(_) => "command",
+            host::service::ServiceKind::Wasm(_) => "wasm",
         };
         json!({"name": service.name, "about": kind})
     });

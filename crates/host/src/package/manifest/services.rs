@@ -13,10 +13,13 @@ use crate::service::{
     Template,
 };
 
+mod wasm;
+
 const TIMEOUT_MS: u64 = 10_000;
 const TIMEOUT_MS_MAX: u64 = 86_400_000;
 const HTTP_CONCURRENCY: u32 = 64;
 const COMMAND_CONCURRENCY: u32 = 8;
+const WASM_CONCURRENCY: u32 = 64;
 
 pub(super) fn read<'t>(table: &Section<'t>, problems: &mut Problems<'t>) -> Vec<ServiceDefinition> {
     let mut services = Vec::new();
@@ -31,7 +34,11 @@ pub(super) fn read<'t>(table: &Section<'t>, problems: &mut Problems<'t>) -> Vec<
 enum KindName {
     Http,
     Command,
+    Wasm,
 }
+
+const KINDS: &[(&str, KindName)] =
+    &[("http", KindName::Http), ("command", KindName::Command), ("wasm", KindName::Wasm)];
 
 fn service<'t>(
     name: &str,
@@ -39,9 +46,8 @@ fn service<'t>(
     problems: &mut Problems<'t>,
 ) -> Option<ServiceDefinition> {
     let mut table = entry.section(problems)?;
-    let kind = table.require("kind", problems).and_then(|entry| {
-        entry.choice(problems, &[("http", KindName::Http), ("command", KindName::Command)])
-    })?;
+    let kind = table.require("kind", problems);
+    let kind = kind.and_then(|entry| entry.choice(problems, KINDS))?;
     let timeout_ms = table.take("timeout").and_then(|entry| timeout(&entry, problems));
     let concurrency = table.take("concurrency").and_then(|e| e.integer(problems, 1..=4096));
     let result = table.take("result").and_then(|entry| entry.feel(problems));
@@ -49,6 +55,9 @@ fn service<'t>(
         KindName::Http => (http(&mut table, problems).map(ServiceKind::Http), HTTP_CONCURRENCY),
         KindName::Command => {
             (command(&mut table, problems).map(ServiceKind::Command), COMMAND_CONCURRENCY)
+        }
+        KindName::Wasm => {
+            (wasm::read(&mut table, problems).map(ServiceKind::Wasm), WASM_CONCURRENCY)
         }
     };
     table.finish(problems);

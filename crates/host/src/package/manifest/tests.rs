@@ -82,7 +82,7 @@ minimum-logging-level = "process"
               at: package.toml:18:17 (triggers[0].when-disabled)
             error[PKG-005]: `triggers[0].retries` is `-1`, expected a whole number from 0 to 1000
               at: package.toml:19:11 (triggers[0].retries)
-            error[PKG-005]: `services.score.kind` is `comand`, expected one of `http`, `command`
+            error[PKG-005]: `services.score.kind` is `comand`, expected one of `http`, `command`, `wasm`
               at: package.toml:22:8 (services.score.kind)
             error[PKG-005]: `services.mail.url` is no URL that can be called: the scheme `ftp` is not `http` or `https`
               at: package.toml:26:7 (services.mail.url)
@@ -407,4 +407,53 @@ fn no_damage_to_a_manifest_makes_reading_panic() {
             let _ = Manifest::read(&format!("{before}{replaced}{after}"));
         }
     }
+}
+
+#[test]
+fn components_are_checked_key_by_key() {
+    check(
+        r#"
+name = "parcels"
+version = "1.0.0"
+
+[services.one]
+kind = "wasm"
+component = "numbers.wasm"
+memory = "1GiB"
+memry = 1
+reach = { files = ["data", "../etc"], hosts = ["api.example.com:443"], file = true }
+
+[services.two]
+kind = "wasm"
+memory = "300MiB"
+environment = { "1A" = "x" }
+reach = "all"
+"#,
+        expect![[r#"
+            error[PKG-005]: `services.one.component` is `numbers.wasm`, expected a file of the package such as `services/price.wasm`
+              at: package.toml:7:13 (services.one.component)
+            error[PKG-005]: `services.one.memory` is `1GiB`, expected a size from `1MiB` to `256MiB`
+              at: package.toml:8:10 (services.one.memory)
+            error[PKG-003]: unknown key `memry`
+              at: package.toml:9:1 (services.one.memry)
+            hint: did you mean `memory`?
+            error[PKG-005]: `services.one.reach.files[1]` is `../etc`, expected a folder of the package: `processes`, `decisions`, `documents`, `services`, `forms`, `tests`, `data`
+              at: package.toml:10:28 (services.one.reach.files[1])
+            error[PKG-031]: `services.one.reach.hosts`: a component opens no connections of its own
+              at: package.toml:10:47 (services.one.reach.hosts)
+            hint: declare a service of kind `http`, which holds address and secrets, and call it through `pointsman:service/services`
+            error[PKG-003]: unknown key `file`
+              at: package.toml:10:72 (services.one.reach.file)
+            hint: did you mean `files`?
+            error[PKG-004]: `services.two` lacks the key `component`
+              at: package.toml:12:1 (services.two.component)
+            hint: add `component = …`
+            error[PKG-005]: `services.two.memory` is `300MiB`, expected a size from `1MiB` to `256MiB`
+              at: package.toml:14:10 (services.two.memory)
+            error[PKG-005]: `1A` is no name allowed in `environment`
+              at: package.toml:15:24 (services.two.environment.1A)
+            error[PKG-005]: `services.two.reach` is `all`, expected a table
+              at: package.toml:16:9 (services.two.reach)
+        "#]],
+    );
 }
