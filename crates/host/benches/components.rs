@@ -63,8 +63,8 @@ async fn taken(services: &Arc<Services>, number: u32, at_once: u32) -> Duration 
 }
 
 fn main() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all();
-    let runtime = { runtime }.build().expect("a runtime");
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(2).enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let place = tempfile::tempdir().expect("a directory");
         let mut options = Options::new(place.path().join("scratch"));

@@ -17,6 +17,7 @@
 pub(crate) mod course;
 pub(crate) mod part;
 pub(crate) mod plan;
+mod tell;
 mod view;
 
 use std::time::Duration;

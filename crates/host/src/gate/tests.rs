@@ -53,7 +53,7 @@ fn trees_that_are_inside_pass_until_the_set_is_sealed() {
     let inner = enter(&gates, ["orders", ""], &through.chain()).unwrap();
     assert_eq!(gates.seen(1, 10).number, 2, "the one of `mail` is not waited for");
     drop(outer);
-    assert!(!gates.seal(1, false), "the inner one is waited for too");
+    assert!(!gates.seal(1, false), "GAT-2: the inner one passed, and is waited for too");
     drop(inner);
     assert!(gates.seal(1, false));
     assert!(enter(&gates, ["orders", ""], &through.chain()).is_none());
@@ -144,7 +144,7 @@ async fn what_is_held_is_bounded() {
     let (first, second) = tokio::join!(try_it(short), try_it(short));
     assert_eq!(first.unwrap_err(), Refusal::Late);
     assert_eq!(second.unwrap_err(), Refusal::Full);
-    assert_eq!(gates.seen(1, 0).held, 0, "those who gave up are not counted");
+    assert_eq!(gates.seen(1, 0).held, 0, "GAT-3: those who gave up are not counted");
     gates.open(1);
     assert!(gates.close(2, &names(&["orders"]), Policy::FailFast));
     assert_eq!(try_it(short).await.unwrap_err(), Refusal::Closed);
