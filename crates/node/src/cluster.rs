@@ -30,7 +30,7 @@ use engine::ids::ShardId;
 use feel::Str;
 use store::{Member, Standing};
 
-pub(crate) use catalogs::{Catalogs, Loader, Ready};
+pub(crate) use catalogs::{Catalogs, Loader, Ready, Unstarted};
 pub(crate) use in_force::Shared;
 pub(crate) use member::{Me, Membership, WAKES_MAX, Wake, patience, rest};
 pub(crate) use post::Post;

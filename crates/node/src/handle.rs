@@ -140,6 +140,8 @@ impl Node {
         let routes = Arc::new(Routes::new(options.cluster.others));
         let services = Arc::new(host::service::Services::new(options.services));
         let transport = options.cluster.transport.clone();
+        let gates = host::gate::Gates::default();
+        let (unstarted, starting) = mpsc::channel(WAKES_MAX);
         let (catalogs, keeping) = Catalogs::new(Loader {
             store: store.clone(),
             services: services.clone(),
@@ -148,11 +150,12 @@ impl Node {
             packages_dir: options.settings.packages_dir.clone(),
             server: options.settings.server.clone(),
             ready: cluster::Ready::default(),
+            gates: gates.clone(),
+            unstarted,
         });
         let (wakes, waking) = mpsc::channel(WAKES_MAX);
         let (post, carrying) =
             Post::new(routes.clone(), transport.clone(), wakes.clone(), options.clock.clone());
-        let gates = host::gate::Gates::default();
         let around = Surroundings {
             store: store.clone(),
             clock: options.clock.clone(),
@@ -200,7 +203,7 @@ impl Node {
         };
         let node = Self { inner: Arc::new(inner) };
         Hosting::begin(&node, &hosts);
-        node.begin_watching();
+        node.begin_watching(starting);
         node
     }
 
@@ -246,6 +249,7 @@ impl Node {
             u64::try_from(self.inner.around.shared.in_force().settings.stop_calls_ms).unwrap_or(0);
         self.cancel_all().await;
         self.inner.hosting.finish(Duration::from_millis(patience)).await;
+        self.shut_down_packages().await;
         self.inner.followers.end();
         // While the shards are still here.
         self.inner.around.post.released(RELEASING).await;

@@ -9,6 +9,7 @@
 pub(crate) mod change;
 pub(crate) mod decisions;
 pub(crate) mod together;
+mod undeclared;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -259,6 +260,7 @@ fn check_names(prepared: &Prepared, catalog: &Catalog, problems: &mut Vec<Diagno
     for package in &prepared.packages {
         check_triggers(package, &owners, problems);
     }
+    undeclared::check(prepared, catalog, &owners, problems);
 }
 
 fn known_services(prepared: &Prepared, catalog: &Catalog) -> BTreeSet<String> {

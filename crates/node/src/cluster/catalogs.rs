@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use feel::Str;
+use host::gate::{Gates, Policy};
 use host::service::Services;
 use store::Store;
 use tokio::sync::{mpsc, oneshot};
@@ -57,6 +58,17 @@ pub(crate) struct Loader {
     /// What expressions of services see as `server`.
     pub(crate) server: feel::Value,
     pub(crate) ready: Ready,
+    pub(crate) gates: Gates,
+    /// Packages that no deployment has started on this server.
+    pub(crate) unstarted: mpsc::Sender<Unstarted>,
+}
+
+/// A package whose start-up services are to run before it is offered here.
+#[derive(Debug)]
+pub(crate) struct Unstarted {
+    /// What its gate is closed by, until they have run.
+    pub(crate) closed_by: u64,
+    pub(crate) package: Arc<ActivePackage>,
 }
 
 /// Packages that are unpacked and checked before they are in the catalogue.
@@ -116,6 +128,15 @@ impl Catalogs {
     }
 }
 
+/// What closes the gate of a package until it was started here: no key of a deployment.
+fn closed_by(active: &ActivePackage) -> u64 {
+    let mut id = u64::MAX;
+    for byte in active.name().bytes() {
+        id = id.rotate_left(5) ^ u64::from(byte);
+    }
+    id | (1 << 63)
+}
+
 async fn keep(loader: Arc<Loader>, mut wishes: mpsc::Receiver<Wish>) {
     while let Some(wish) = wishes.recv().await {
         match wish {
@@ -154,6 +175,7 @@ impl Loader {
             // CTL-1: a slow load was overtaken.
             return;
         }
+        let mut unstarted = Vec::new();
         for (name, active) in &catalog.packages {
             let same = before.packages.get(name).is_some_and(|known| {
                 known.digest == active.digest && known.is_disabled == active.is_disabled
@@ -163,6 +185,10 @@ impl Loader {
             if active.is_disabled {
                 self.services.remove(name);
             } else if (!same && !is_offered) || before.revision == 0 {
+                if !is_offered && !active.package.manifest().startup.is_empty() {
+                    self.close(active);
+                    unstarted.push(active.clone());
+                }
                 self.install(name, active).await;
             }
             self.ready.lock().packages.remove(&active.digest);
@@ -171,6 +197,23 @@ impl Loader {
             self.services.remove(name);
         }
         self.published.publish(catalog);
+        for active in unstarted {
+            let closed_by = closed_by(&active);
+            let told = self.unstarted.send(Unstarted { closed_by, package: active }).await;
+            if told.is_err() {
+                // The server ends.
+                self.gates.open(closed_by);
+            }
+        }
+    }
+
+    /// Nobody calls a package before its start-up services have run here.
+    fn close(&self, active: &ActivePackage) {
+        let id = closed_by(active);
+        if self.gates.close(id, &[active.name().into()], Policy::Hold) {
+            // Nobody is inside of what was not there.
+            let _sealed = self.gates.seal(id, true);
+        }
     }
 
     /// Fetches, checks and unpacks a package that may become active; it serves nothing yet.

@@ -13,9 +13,11 @@ use feel::{Context, Str, Value};
 use host::gate::{Chain, Gates, Kind};
 use host::service::{Call, Failure, Picture, Printed};
 use store::{DeploymentFilter, DeploymentState, ServerKey};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::catalog::ActivePackage;
+use crate::cluster::Unstarted;
 use crate::error::Error;
 use crate::handle::{Inner, Node};
 use crate::onward::Gated;
@@ -132,7 +134,40 @@ pub(crate) async fn watch(node: Weak<Inner>) {
     }
 }
 
+/// Runs the start-up services of packages that are new on this server without a deployment: when
+/// it starts, or was away. They are offered then.
+pub(crate) async fn start_up(node: Weak<Inner>, mut unstarted: mpsc::Receiver<Unstarted>) {
+    while let Some(Unstarted { closed_by, package }) = unstarted.recv().await {
+        let Some(inner) = node.upgrade() else { return };
+        let node = Node { inner };
+        let services = &package.package.manifest().startup;
+        let key = DeploymentKey(closed_by);
+        if let Err(why) = node.lifecycle(key, &package, services, "startup").await {
+            let package = package.name();
+            tracing::error!(package, %why, "it is offered although it did not start well");
+        }
+        node.inner.around.gates.open(closed_by);
+    }
+}
+
 impl Node {
+    /// Runs the shutdown services of all packages, because the server ends.
+    pub(crate) async fn shut_down_packages(&self) {
+        if self.inner.routes.table().is_stopping {
+            return;
+        }
+        let catalog = self.catalog();
+        let names: Vec<Str> = catalog.packages.keys().cloned().collect();
+        let all = in_order(&catalog.packages, &names);
+        for package in all.iter().rev().filter(|package| !package.is_disabled) {
+            let services = &package.package.manifest().shutdown;
+            let ended = self.lifecycle(DeploymentKey(0), package, services, "shutdown");
+            if let Err(why) = ended.await {
+                tracing::warn!(package = package.name(), %why, "a shutdown service failed");
+            }
+        }
+    }
+
     /// Does one step of a deployment.
     pub(crate) async fn take_part(&self, key: DeploymentKey, step: Step) -> Result<Told, Error> {
         let around = &self.inner.around;

@@ -11,14 +11,17 @@ use feel::Str;
 use host::gate::Policy;
 use host::package::PackageSource;
 use store::{DeploymentFilter, DeploymentRow, DeploymentState, ServerKey};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::route::ask;
 use super::unexpected;
 use crate::cluster::serve::sources;
 use crate::cluster::wire::{self, Answer, Archive, Request};
-use crate::cluster::{HOME, Place};
-use crate::deployment::{Change, DeploymentView, Outcome, Plan, Stage, Strategy, Terms, course};
+use crate::cluster::{HOME, Place, Unstarted};
+use crate::deployment::{
+    Change, DeploymentView, Outcome, Plan, Stage, Strategy, Terms, course, part,
+};
 use crate::error::Error;
 use crate::handle::Node;
 use crate::input::Input;
@@ -233,10 +236,12 @@ impl Node {
         leading.shutdown().await;
     }
 
-    pub(crate) fn begin_watching(&self) {
-        let watching = crate::deployment::part::watch(Arc::downgrade(&self.inner));
+    pub(crate) fn begin_watching(&self, starting: mpsc::Receiver<Unstarted>) {
+        let watching = part::watch(Arc::downgrade(&self.inner));
+        let starting = part::start_up(Arc::downgrade(&self.inner), starting);
         let mut leading = self.inner.leading.lock().unwrap_or_else(PoisonError::into_inner);
         leading.spawn(watching);
+        leading.spawn(starting);
     }
 
     /// Compiles and activates BPMN files that belong to no package: all of them or none.
