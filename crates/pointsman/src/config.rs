@@ -75,6 +75,8 @@ pub(crate) struct Config {
     pub(crate) hosts: Vec<String>,
     /// What the server is there for.
     pub(crate) standing: Standing,
+    /// A folder whose `inbox` deploys what is put into it.
+    pub(crate) drop_folder: Option<PathBuf>,
     /// Who reaches the server, and how.
     pub(crate) security: Security,
     values: Values,
@@ -202,6 +204,7 @@ impl Config {
             service_calls_max: narrow(number("limits.service-calls", 1, 10_000)?),
             storage_bytes_max: storage_bytes,
             standing,
+            drop_folder: Some(value("drop-folder")).filter(|path| !path.is_empty()).map(Into::into),
             security,
             values,
         })

@@ -9,6 +9,7 @@
 mod addresses;
 mod backend;
 mod cleaning;
+mod drop;
 mod peers;
 mod secured;
 
@@ -66,6 +67,9 @@ pub(crate) struct Options {
     /// The logical servers that it hosts, separated by commas.
     #[arg(long, value_name = "NAMES")]
     hosts: Option<String>,
+    /// A folder whose `inbox` deploys what is put into it.
+    #[arg(long, value_name = "DIR")]
+    drop_folder: Option<String>,
     /// How log lines look: auto, text or json [default: auto].
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
@@ -87,6 +91,7 @@ impl Options {
             ("grpc", &self.grpc),
             ("name", &self.name),
             ("hosts", &self.hosts),
+            ("drop-folder", &self.drop_folder),
             ("log.format", &self.log_format),
         ];
         for (key, value) in flags {
@@ -155,6 +160,8 @@ impl Server {
         let shares = config.database.is_some();
         let clock = if shares { Clock::shared() } else { Clock::System };
         let secured = Secured::new(&config.security, clock.clone())?;
+        let folder = config.drop_folder.as_deref();
+        let folder = folder.map(|path| drop::Folder::open(path, &config.name)).transpose()?;
         let store = Backend::open(config).await?;
         let http = listen(config.http, "--http").await?;
         let grpc = listen(config.grpc, "--grpc").await?;
@@ -181,6 +188,9 @@ impl Server {
         faces.spawn(serving);
         let mut chores = JoinSet::new();
         chores.spawn(purge(node.clone()));
+        if let Some(folder) = folder {
+            chores.spawn(folder.run(node.clone()));
+        }
         if let Some((location, blobs)) = store.cleaning() {
             chores.spawn(cleaning::run(location, blobs));
         }

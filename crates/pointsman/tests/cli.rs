@@ -11,6 +11,8 @@ mod commands;
 mod decision;
 #[path = "cli/deployment.rs"]
 mod deployment;
+#[path = "cli/drop.rs"]
+mod drop;
 #[path = "cli/feel.rs"]
 mod feel;
 #[path = "cli/serve.rs"]

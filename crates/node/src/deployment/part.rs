@@ -29,6 +29,8 @@ use super::{Assignment, InFlight, Step, Told, course};
 const SILENT: Duration = Duration::from_secs(2);
 /// A leader that lives but was not heard of for so long has forgotten the deployment.
 const FORGOTTEN: Duration = Duration::from_secs(400);
+/// How long gates are waited for that a dead leader has left closed.
+const LEFT_CLOSED: Duration = Duration::from_secs(8);
 /// How often it is looked whether a leader is silent.
 const WATCH: Duration = Duration::from_millis(500);
 /// How long a start-up or shutdown service may take, whatever it says, in milliseconds.
@@ -195,13 +197,7 @@ impl Node {
         part.work().heard = crate::clock::instant();
         match step {
             Step::Prepare(_) => {}
-            Step::Close => {
-                let Assignment { set, .. } = &part.assignment;
-                if !around.gates.close(key.0, set, part.assignment.policy()) {
-                    let detail = "another deployment has closed a gate of the set".to_owned();
-                    return Err(Error::State { detail });
-                }
-            }
+            Step::Close => self.close_part(key, &part).await?,
             Step::Look(wait_ms) => {
                 if part.assignment.waits {
                     let drained = around.gates.drained(key.0);
@@ -225,6 +221,25 @@ impl Node {
         }
         part.work().heard = crate::clock::instant();
         Ok(told(&around.gates, key))
+    }
+
+    /// Closes the gates. What a dead leader has left closed is opened before long: that is waited
+    /// for.
+    async fn close_part(&self, key: DeploymentKey, part: &Part) -> Result<(), Error> {
+        let gates = &self.inner.around.gates;
+        let until = crate::clock::instant() + LEFT_CLOSED;
+        loop {
+            let opened = gates.opened();
+            if gates.close(key.0, &part.assignment.set, part.assignment.policy()) {
+                return Ok(());
+            }
+            if crate::clock::instant() >= until {
+                let detail = "another deployment has closed a gate of the set".to_owned();
+                return Err(Error::State { detail });
+            }
+            // Asked again in any case.
+            let _late = tokio::time::timeout(WATCH, gates.opened_since(opened)).await;
+        }
     }
 
     /// Switches services behind the closed gates; start-up services see the new ones.

@@ -85,6 +85,13 @@ pub(crate) const KEYS: &[Key] = &[
          serve",
     ),
     text(
+        "drop-folder",
+        "POINTSMAN_DROP_FOLDER",
+        "",
+        "a folder whose `inbox` deploys the archives that are put into it; whoever may write there \
+         may deploy; servers may share it; empty: none",
+    ),
+    text(
         "insecure-listen",
         "POINTSMAN_INSECURE_LISTEN",
         "",

@@ -53,7 +53,7 @@ fn let_go(directory: &Path, mut slow: Child) {
 }
 
 #[test]
-fn packages_are_listed_shown_switched_and_rolled_back() {
+fn services_are_called_and_a_dry_run_shows_the_plan() {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start(directory.path());
     write_package(directory.path(), "1.0.0", "");
@@ -63,21 +63,9 @@ fn packages_are_listed_shown_switched_and_rolled_back() {
     std::fs::write(directory.path().join("in.json"), "{\"a\": 1.50}").unwrap();
     transcript.extend([
         server.run(&["deploy", "tools", "--dry-run"]),
-        server.run(&["deploy", "tools"]),
         server.run(&["service", "call", "tools/echo", "--input", "in.json"]),
         server.run(&["service", "call", "tools/fails"]),
         server.run(&["service", "call", "tools"]),
-        server.run(&["package", "disable", "tools"]),
-        server.run(&["package", "list"]),
-        server.run(&["package", "enable", "tools"]),
-        server.run(&["package", "rollback", "tools"]),
-        server.run(&["service", "call", "tools/echo"]),
-        server.run(&["package", "rollback", "tools", "9.9.9"]),
-        server.run(&["package", "remove", "tools"]),
-        server.run(&["package", "list", "--removed"]),
-        server.run(&["package", "recover", "tools"]),
-        server.run(&["package", "reload", "none"]),
-        server.run(&["deployment", "cancel", "7"]),
     ]);
     expect![[r#"
         $ pointsman deploy tools --dry-run
@@ -94,17 +82,13 @@ fn packages_are_listed_shown_switched_and_rolled_back() {
         gates that close: tools
         exit 0
 
-        $ pointsman deploy tools
-        KIND NAME VERSION OF
-        package tools 1.1.0
-        exit 0
-
         $ pointsman service call tools/echo --input in.json
-        {"is":"1.1.0","got":{"a":1.5}}
+        {"is":"1.0.0","got":{"a":1.5}}
         exit 0
 
         $ pointsman service call tools/fails
         ! error[NODE-026]: `/bin/sh` ended with exit code 3
+        ! caused by: the service's error `NO_STOCK`
         ! hint: the message is the service's own
         exit 1
 
@@ -112,6 +96,31 @@ fn packages_are_listed_shown_switched_and_rolled_back() {
         ! error[CLI-008]: `tools` names no package
         ! hint: write `PACKAGE/SERVICE`
         exit 2
+    "#]]
+    .assert_eq(&transcript.join("\n"));
+}
+
+#[test]
+fn packages_are_listed_switched_and_rolled_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(directory.path());
+    write_package(directory.path(), "1.0.0", "");
+    server.run(&["deploy", "tools"]);
+    write_package(directory.path(), "1.1.0", "");
+    let transcript = [
+        server.run(&["deploy", "tools"]),
+        server.run(&["package", "disable", "tools"]),
+        server.run(&["package", "list"]),
+        server.run(&["package", "enable", "tools"]),
+        server.run(&["package", "rollback", "tools"]),
+        server.run(&["package", "rollback", "tools", "9.9.9"]),
+        server.run(&["package", "reload", "none"]),
+    ];
+    expect![[r#"
+        $ pointsman deploy tools
+        KIND NAME VERSION OF
+        package tools 1.1.0
+        exit 0
 
         $ pointsman package disable tools
         PACKAGE FROM TO
@@ -133,14 +142,53 @@ fn packages_are_listed_shown_switched_and_rolled_back() {
         tools 1.1.0 1.0.0
         exit 0
 
-        $ pointsman service call tools/echo
-        {"is":"1.0.0","got":{}}
-        exit 0
-
         $ pointsman package rollback tools 9.9.9
         ! error[NODE-001]: no earlier version of package `tools 9.9.9`
-        ! hint: the original serves; `pointsman deployment show KEY`
-        exit 7
+        ! hint: nothing was changed: correct it and try again
+        exit 1
+
+        $ pointsman package reload none
+        ! error[NODE-001]: no package `none`
+        ! hint: nothing was changed: correct it and try again
+        exit 1
+    "#]]
+    .assert_eq(&transcript.join("\n"));
+    let list = server.run(&["deployment", "list"]);
+    assert!(list.contains("rollback tools 1.0.0 done TIME"), "{list}");
+}
+
+#[test]
+fn packages_are_shown_removed_and_recovered() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(directory.path());
+    write_package(directory.path(), "1.0.0", "");
+    server.run(&["deploy", "tools"]);
+    // Here is a directory of that name.
+    let shown = server.run(&["package", "show", "tools"]);
+    assert!(shown.contains("KIND NAME ABOUT"), "{shown}");
+    let transcript = [
+        server.run(&["package", "show", "tools", "--installed"]),
+        server.run(&["package", "remove", "tools"]),
+        server.run(&["package", "list", "--removed"]),
+        server.run(&["package", "recover", "tools"]),
+        server.run(&["deployment", "cancel", "7"]),
+    ];
+    expect![[r#"
+        $ pointsman package show tools --installed
+        tools 1.0.0
+        Tools
+
+        loaded: yes
+        gate: open, 0 in flight
+
+        KIND NAME
+        services echo
+        services fails
+        services until
+
+        VERSION DEPLOYED
+        1.0.0 active TIME
+        exit 0
 
         $ pointsman package remove tools
         PACKAGE FROM TO
@@ -157,24 +205,12 @@ fn packages_are_listed_shown_switched_and_rolled_back() {
         tools 1.0.0
         exit 0
 
-        $ pointsman package reload none
-        ! error[NODE-001]: no package `none`
-        ! hint: the original serves; `pointsman deployment show KEY`
-        exit 7
-
         $ pointsman deployment cancel 7
         ! error[NODE-001]: no deployment `dep_7`
         ! hint: list what there is with `pointsman deployment list`
         exit 1
     "#]]
     .assert_eq(&transcript.join("\n"));
-    // Here is a directory of that name.
-    let shown = server.run(&["package", "show", "tools"]);
-    assert!(shown.contains("KIND NAME ABOUT"), "{shown}");
-    let shown = server.run(&["package", "show", "tools", "--installed"]);
-    assert!(shown.contains("loaded: yes\ngate: open, 0 in flight"), "{shown}");
-    let list = server.run(&["deployment", "list"]);
-    assert!(list.contains("rollback tools 1.0.0 done TIME"), "{list}");
 }
 
 #[test]
@@ -258,7 +294,7 @@ fn refused_and_failed_deployments_differ() {
         ! hint: raise `version`; or go back with `--allow-downgrade` or `package rollback`
         !
         ! error[NODE-012]: the package set is refused: 1 problem(s)
-        ! hint: correct the problems and deploy again
+        ! hint: nothing was changed: correct it and try again
         exit 1
 
         $ pointsman deploy tools

@@ -21,6 +21,17 @@ pub(crate) fn pointsman() -> Command {
     command
 }
 
+/// Repeats a question until it is answered.
+pub(crate) fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..1_200 {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    panic!("never: {what}");
+}
+
 /// A server on free ports. Killed when dropped.
 pub(crate) struct Server {
     child: Child,
@@ -34,16 +45,23 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server on `directory/data` and waits until it is ready.
     pub(crate) fn start(directory: &Path) -> Self {
+        Self::start_with(directory, "data", &[])
+    }
+
+    /// Starts a server on `directory/data` with more arguments, and waits until it is ready.
+    pub(crate) fn start_with(directory: &Path, data: &str, more: &[&str]) -> Self {
         let mut child = pointsman()
             .current_dir(directory)
-            .args(["serve", "--data", "data", "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"])
+            .args(["serve", "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--data", data])
+            .args(more)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let mut greeting = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut greeting).unwrap();
-        let addresses = std::fs::read_to_string(directory.join("data/addresses.json")).unwrap();
+        let addresses =
+            std::fs::read_to_string(directory.join(data).join("addresses.json")).unwrap();
         let addresses: serde_json::Value = serde_json::from_str(&addresses).unwrap();
         let http = addresses["http"].as_str().unwrap().to_owned();
         Self { child, greeting, http, directory: directory.to_owned() }
