@@ -185,8 +185,16 @@ async fn a_call_in_flight_is_shown_waited_for_and_ends_on_the_old_version() {
         late.is_problem(503, "NODE-025");
         let inner = call(&server, echo, &[("pointsman-call-chain", "tools")], "{}").await.is(200);
         assert_eq!(inner.headers["pointsman-package-version"], "1.0.0");
-        std::fs::write(scratch.path().join("go"), "").unwrap();
-        follow(&server, &id, |view| view["stage"] == "ended").await
+        let held = call(&server, echo, &[], "{}");
+        let ends = async {
+            follow(&server, &id, |view| view["servers"][0]["held"] == 1).await;
+            std::fs::write(scratch.path().join("go"), "").unwrap();
+            follow(&server, &id, |view| view["stage"] == "ended").await
+        };
+        let (held, ended) = tokio::join!(held, ends);
+        // It waited, and runs on the new version.
+        assert_eq!(held.is(200).headers["pointsman-package-version"], "2.0.0");
+        ended
     };
     let (slow, ended) = tokio::join!(slow, switched);
     assert_eq!(slow.is(200).headers["pointsman-package-version"], "1.0.0");
@@ -351,4 +359,62 @@ async fn the_shared_settings_say_what_callers_leave_out() {
         shown["versions"].as_array().unwrap().iter().map(|one| &one["version"]).collect();
     assert_eq!(kept, ["3.0.0", "2.0.0"]);
     server.stop().await;
+}
+
+/// Deploys version 2.0.0 in such a way while a call runs on 1.0.0, and answers what a call says
+/// that comes meanwhile.
+async fn meanwhile(settings: &[(&str, &str)], query: &str, ends_alone: bool) -> Answer {
+    let server = Server::start().await;
+    for (name, value) in settings {
+        let body = json!({ "value": value }).to_string();
+        server.call("PUT", &format!("/api/settings/{name}"), &body).await.is(200);
+    }
+    let scratch = tempfile::tempdir().unwrap();
+    let input = json!({ "dir": scratch.path().to_str().unwrap() }).to_string();
+    deploy(&server, &tools("1.0.0", ""), "").await.is(200);
+    let slow = call(&server, "/api/services/tools/until", &[], &input);
+    let other = async {
+        begun(scratch.path()).await;
+        let query = format!("?wait=false{query}");
+        let id = deploy(&server, &tools("2.0.0", ""), &query).await.is(202).json();
+        let id = id["id"].as_str().unwrap();
+        let stage = if ends_alone { "ended" } else { "draining" };
+        follow(&server, id, |view| view["stage"] == stage).await;
+        let said = call(&server, "/api/services/tools/echo", &[], "{}").await;
+        std::fs::write(scratch.path().join("go"), "").unwrap();
+        let ended = follow(&server, id, |view| view["stage"] == "ended").await;
+        assert_eq!(ended["outcome"], "done");
+        said
+    };
+    let (slow, said) = tokio::join!(slow, other);
+    assert_eq!(slow.is(200).headers["pointsman-package-version"], "1.0.0");
+    server.stop().await;
+    said
+}
+
+#[tokio::test]
+async fn side_by_side_new_calls_run_on_the_new_version_at_once() {
+    for (settings, query) in
+        [(&[][..], "&strategy=side-by-side"), (&[("deployment.enabled", "off")][..], "")]
+    {
+        let said = meanwhile(settings, query, true).await.is(200);
+        assert_eq!(said.headers["pointsman-package-version"], "2.0.0");
+    }
+}
+
+#[tokio::test]
+async fn new_calls_do_what_the_policy_says() {
+    for (settings, query) in
+        [(&[][..], "&policy=fail-fast"), (&[("deployment.policy", "fail-fast")][..], "")]
+    {
+        meanwhile(settings, query, false).await.is_problem(503, "NODE-025");
+    }
+    let none = meanwhile(&[("deployment.held-max", "0")], "", false).await;
+    assert!(none.is_problem(503, "NODE-025")["detail"].as_str().unwrap().contains("too many"));
+}
+
+#[tokio::test]
+async fn run_on_old_calls_run_on_the_old_version_meanwhile() {
+    let said = meanwhile(&[], "&policy=run-on-old", false).await.is(200);
+    assert_eq!(said.headers["pointsman-package-version"], "1.0.0");
 }
