@@ -1,8 +1,8 @@
 //! The command line: what there is, and which function does it.
 //!
 //! Boundary: parses and dispatches; each command stands in a file of its own. Exit codes: 0 done,
-//! 1 refused, 2 wrong use, 3 cannot reach, 4 internal; of deployments also 5 timed out, 6 cancelled,
-//! 7 failed.
+//! 1 refused, 2 wrong use, 3 cannot reach, 4 internal; of deployments also 5 timed out, 6
+//! cancelled, 7 failed.
 //! Read first: [`Command`], then [`main`].   Tests: tests/commands.rs
 
 use std::process::ExitCode;

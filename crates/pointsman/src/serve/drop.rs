@@ -1,5 +1,5 @@
-//! The drop folder: archives that are put into `inbox` deploy by themselves (R15); what came of each
-//! stands beside it in `done` or `failed`.
+//! The drop folder: archives that are put into `inbox` deploy by themselves (R15); what came of
+//! each stands beside it in `done` or `failed`.
 //!
 //! Boundary: files and their order; deploying is the node's. What is still being written is left
 //! alone; the system tells of changes, and a look now and then finds what it did not tell.

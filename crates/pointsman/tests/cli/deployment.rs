@@ -31,7 +31,7 @@ fn write_package(directory: &Path, version: &str, more: &str) {
 fn start(server: &Server, arguments: &[&str]) -> Child {
     pointsman()
         .current_dir(&server.directory)
-        .env("POINTSMAN_SERVER", server.address())
+        .env("POINTSMAN_SERVER", &server.http)
         .args(arguments)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

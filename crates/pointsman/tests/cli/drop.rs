@@ -7,7 +7,18 @@ use std::path::{Path, PathBuf};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use super::server::{Server, pointsman, wait_for};
+use super::server::{Server, pointsman};
+
+/// Repeats a question until it is answered.
+fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..1_200 {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    panic!("never: {what}");
+}
 
 /// The archive of a package with nothing in it but its dependencies and start-up services.
 fn archive(directory: &Path, name: &str, version: &str, more: &str) -> PathBuf {

@@ -21,23 +21,13 @@ pub(crate) fn pointsman() -> Command {
     command
 }
 
-/// Repeats a question until it is answered.
-pub(crate) fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..1_200 {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-    panic!("never: {what}");
-}
-
 /// A server on free ports. Killed when dropped.
 pub(crate) struct Server {
     child: Child,
     /// The line with which it said that it is ready.
     pub(crate) greeting: String,
-    http: String,
+    /// The address of its HTTP face.
+    pub(crate) http: String,
     /// Where commands run.
     pub(crate) directory: PathBuf,
 }
@@ -65,11 +55,6 @@ impl Server {
         let addresses: serde_json::Value = serde_json::from_str(&addresses).unwrap();
         let http = addresses["http"].as_str().unwrap().to_owned();
         Self { child, greeting, http, directory: directory.to_owned() }
-    }
-
-    /// Where it is.
-    pub(crate) fn address(&self) -> String {
-        self.http.clone()
     }
 
     /// A command against this server.
