@@ -1,5 +1,5 @@
-//! `pointsman package`: makes, checks, tests, builds and shows packages, without a server; lists and
-//! switches those of a server.
+//! `pointsman package`: makes, checks, tests, builds and shows packages, without a server; and
+//! lists and switches those of a server.
 //!
 //! Boundary: reads packages from disk; what is right and wrong about them is decided by `host` and
 //! `node`, in the same way as on a server.
