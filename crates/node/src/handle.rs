@@ -6,7 +6,7 @@
 //! Read first: [`Node::open`], then [`Node::create`].
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use engine::ids::{IncidentKey, InstanceKey, StepKey};
@@ -98,7 +98,23 @@ pub type InstanceQuery = InstanceFilter;
 #[derive(Clone)]
 pub struct Node {
     pub(crate) inner: Arc<Inner>,
+    /// Held by those outside: when the last one goes, what the server leads ends with it.
+    _outside: Option<Arc<Outside>>,
 }
+
+/// Ends what a server leads when nobody holds its handle any more.
+struct Outside {
+    leading: Leading,
+}
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        self.leading.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
+    }
+}
+
+/// Tasks that hold the server themselves.
+pub(crate) type Leading = Arc<std::sync::Mutex<JoinSet<()>>>;
 
 pub(crate) struct Inner {
     pub(crate) name: String,
@@ -123,7 +139,7 @@ pub(crate) struct Inner {
     /// Deployments that this server leads.
     pub(crate) courses: Courses,
     /// One task for each of them, and the one that looks after those of others.
-    pub(crate) leading: std::sync::Mutex<JoinSet<()>>,
+    pub(crate) leading: Leading,
 }
 
 impl std::fmt::Debug for Node {
@@ -133,6 +149,11 @@ impl std::fmt::Debug for Node {
 }
 
 impl Node {
+    /// For the server's own tasks: they do not keep it alive when nobody outside does.
+    pub(crate) fn of_inner(inner: Arc<Inner>) -> Self {
+        Self { inner, _outside: None }
+    }
+
     /// Starts a server on a store. It is ready when [`Node::condition`] says so.
     #[must_use]
     pub fn open(store: Arc<dyn Store>, options: Options) -> Self {
@@ -182,6 +203,7 @@ impl Node {
         running.spawn(membership.run());
         let followers = Arc::new(Followers::default());
         running.spawn(followers.clone().sweep());
+        let leading = Leading::default();
         let inner = Inner {
             name: options.name,
             store,
@@ -199,9 +221,10 @@ impl Node {
             hosting: Hosting::new(),
             following: std::sync::Mutex::new(JoinSet::new()),
             courses: Courses::default(),
-            leading: std::sync::Mutex::new(JoinSet::new()),
+            leading: leading.clone(),
         };
-        let node = Self { inner: Arc::new(inner) };
+        let outside = Some(Arc::new(Outside { leading }));
+        let node = Self { inner: Arc::new(inner), _outside: outside };
         Hosting::begin(&node, &hosts);
         node.begin_watching(starting);
         node

@@ -123,7 +123,7 @@ async fn host(host: Host, mut quit: watch::Receiver<bool>) {
                 next = next(&mut stream, &host.permits) => {
                     let Some((job, permit)) = next else { break };
                     let Some(inner) = host.node.upgrade() else { return };
-                    let work = Work { node: Node { inner } };
+                    let work = Work { node: Node::of_inner(inner) };
                     runs.spawn(async move {
                         work.run(job).await;
                         drop(permit);
@@ -155,7 +155,7 @@ async fn next(
 impl Host {
     /// Opens the stream; none if the server is gone.
     fn open(&self) -> Option<Result<JobStream, Error>> {
-        let node = Node { inner: self.node.upgrade()? };
+        let node = Node::of_inner(self.node.upgrade()?);
         let Some(me) = self.routes.table().me else {
             return Some(Err(Error::Unavailable { doing: "recovering" }));
         };

@@ -116,8 +116,8 @@ fn model(id: &str, process: &str) -> String {
 
 #[tokio::test]
 async fn a_server_that_is_told_to_stop_stops_though_its_last_unit_fails() {
-    // The first commit is the deployment.
-    let server = Server::shop(Death::Before(2), PASS).await;
+    // A deployment is four commits: its row, what it is about, the switch, and how it ended.
+    let server = Server::shop(Death::Before(5), PASS).await;
     let create = server.node.create(Which::Enabled("order".into()), Context::default());
     let both = async { tokio::join!(create, server.node.stop()) };
     let (created, ()) = tokio::time::timeout(PATIENCE, both).await.expect("it stops");
@@ -126,8 +126,8 @@ async fn a_server_that_is_told_to_stop_stops_though_its_last_unit_fails() {
 
 #[tokio::test]
 async fn a_stream_that_stayed_through_a_failed_commit_gets_what_is_ready() {
-    // Deployment, instance, and the lease, which fails.
-    let server = Server::shop(Death::Hiccup(3), JOB).await;
+    // Four of the deployment, the instance, and the lease, which fails.
+    let server = Server::shop(Death::Hiccup(6), JOB).await;
     let which = || Which::Enabled("order".into());
     server.node.create(which(), Context::default()).await.expect("created");
     let request = WorkerRequest {

@@ -243,7 +243,7 @@ impl Node {
         let course = Arc::new(Course::new(DeploymentView { key, ..view }));
         self.inner.courses.add(key, course.clone())?;
         let lead = Lead {
-            node: self.clone(),
+            node: Self::of_inner(self.inner.clone()),
             key,
             course: course.clone(),
             terms,

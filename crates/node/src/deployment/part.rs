@@ -95,6 +95,15 @@ impl Part {
     }
 }
 
+impl Surroundings {
+    /// The part is over, and its gates are open: both at once, so that nothing closes them again.
+    fn leave(&self, key: DeploymentKey) {
+        let mut parts = self.parts.lock();
+        parts.remove(&key);
+        self.gates.open(key.0);
+    }
+}
+
 /// Closes the gates of what is being deployed at this moment: for a server that has just joined
 /// and serves nothing yet. It opens them by the row.
 pub(crate) async fn join(around: &Surroundings) -> Result<(), Error> {
@@ -123,7 +132,7 @@ pub(crate) async fn watch(node: Weak<Inner>) {
     loop {
         tokio::time::sleep(WATCH).await;
         let Some(inner) = node.upgrade() else { return };
-        let node = Node { inner };
+        let node = Node::of_inner(inner);
         for (key, leader, since) in node.inner.around.parts.silent() {
             if let Err(error) = node.decide_by_row(key, leader, since).await {
                 tracing::warn!(deployment = %key, %error, "its leader is silent");
@@ -141,7 +150,7 @@ pub(crate) async fn watch(node: Weak<Inner>) {
 pub(crate) async fn start_up(node: Weak<Inner>, mut unstarted: mpsc::Receiver<Unstarted>) {
     while let Some(Unstarted { closed_by, package }) = unstarted.recv().await {
         let Some(inner) = node.upgrade() else { return };
-        let node = Node { inner };
+        let node = Node::of_inner(inner);
         let services = &package.package.manifest().startup;
         let key = DeploymentKey(closed_by);
         if let Err(why) = node.lifecycle(key, &package, services, "startup").await {
@@ -214,8 +223,7 @@ impl Node {
             Step::Open(revision) => {
                 // SGT-1: shards adopt it when they see that the gates are open.
                 around.catalogs.refresh(revision).await?;
-                around.gates.open(key.0);
-                around.parts.lock().remove(&key);
+                around.leave(key);
             }
             Step::Restore => self.restore_part(key, &part).await,
         }
@@ -225,13 +233,20 @@ impl Node {
 
     /// Closes the gates. What a dead leader has left closed is opened before long: that is waited
     /// for.
-    async fn close_part(&self, key: DeploymentKey, part: &Part) -> Result<(), Error> {
+    async fn close_part(&self, key: DeploymentKey, part: &Arc<Part>) -> Result<(), Error> {
         let gates = &self.inner.around.gates;
         let until = crate::clock::instant() + LEFT_CLOSED;
         loop {
             let opened = gates.opened();
-            if gates.close(key.0, &part.assignment.set, part.assignment.policy()) {
-                return Ok(());
+            {
+                // Whoever waited for another one may be over by now: nobody would open again.
+                let parts = self.inner.around.parts.lock();
+                if !parts.get(&key).is_some_and(|known| Arc::ptr_eq(known, part)) {
+                    return Err(Error::not_found("deployment", &key.0));
+                }
+                if gates.close(key.0, &part.assignment.set, part.assignment.policy()) {
+                    return Ok(());
+                }
             }
             if crate::clock::instant() >= until {
                 let detail = "another deployment has closed a gate of the set".to_owned();
@@ -319,8 +334,7 @@ impl Node {
                 }
             }
         }
-        around.gates.open(key.0);
-        around.parts.lock().remove(&key);
+        around.leave(key);
     }
 
     /// Runs start-up or shutdown services of a package, one after the other.

@@ -88,7 +88,7 @@ fn a_file_of_200_mb_is_refused_before_it_is_read() {
         let output = shop.server.command(&arguments);
         let text = super::server::shown(&output);
         assert_eq!(output.status.code(), Some(1), "{text}");
-        let wanted = "error[PKG-007]: the file has 200000000 bytes, at most 16777216 are allowed";
+        let wanted = "error[PKG-007]: the file has 200000000 bytes, at most 33554432 are allowed";
         assert!(text.contains(wanted), "{text}");
     }
     shop.goes_on();
