@@ -97,7 +97,7 @@ impl Storm {
         self.stop.store(true, Ordering::SeqCst);
     }
 
-    pub(crate) fn failed(&self, why: String) {
+    pub(crate) fn failed(&self, why: &str) {
         let mut failures = self.failures.lock().unwrap();
         if failures.len() < FAILURES_MAX {
             let moment = self.moment();
@@ -150,7 +150,7 @@ impl Storm {
         let Some(version) = number.filter(|_| {
             reply.version.as_deref() == version && reply.body["call"].as_str() == Some(call)
         }) else {
-            return self.failed(format!("{call} was answered by {reply:?}"));
+            return self.failed(&format!("{call} was answered by {reply:?}"));
         };
         self.calls.lock().unwrap().push(Call { begin, end, version });
     }
@@ -167,7 +167,7 @@ impl Storm {
                 true
             }
             Failure::Cut(why) | Failure::Refused(why) => {
-                self.failed(format!("{what}: {why}"));
+                self.failed(&format!("{what}: {why}"));
                 false
             }
         }
@@ -194,7 +194,7 @@ impl Storm {
                 Ok(reply) => {
                     let items = reply.body.as_array().cloned().unwrap_or_default();
                     if items.len() != orders.len() || items.iter().any(|one| one["key"].is_null()) {
-                        self.failed(format!("publish: {}", reply.body));
+                        self.failed(&format!("publish: {}", reply.body));
                     }
                     self.published.lock().unwrap().extend(orders);
                     return;

@@ -76,7 +76,7 @@ impl Deployer {
         slow.spawn(async move { storm.call(&Http::new(), "slow", &call).await });
         let waits = self.storm.world.slow_call_waits();
         if tokio::time::timeout(PATIENCE, waits).await.is_err() {
-            self.storm.failed("the slow call does not come in".to_owned());
+            self.storm.failed("the slow call does not come in");
         }
         self.change(sort).await;
         // A call that broke is tried again, and waits again.
@@ -105,7 +105,7 @@ impl Deployer {
             }
             Err(Failure::Refused(why)) if self.storm.says_away(&why) => self.found(version).await,
             Err(why) => {
-                self.storm.failed(format!("deployment of {version} ({sort:?}): {why:?}"));
+                self.storm.failed(&format!("deployment of {version} ({sort:?}): {why:?}"));
                 None
             }
         };
@@ -135,7 +135,7 @@ impl Deployer {
             println!("{version} is {outcome} and not {wanted}: {reason}");
         }
         if outcome != wanted && self.storm.connections == Connections::Hold {
-            self.storm.failed(format!("{version} is {outcome} and should be {wanted}: {view:?}"));
+            self.storm.failed(&format!("{version} is {outcome} and should be {wanted}: {view:?}"));
         }
     }
 
