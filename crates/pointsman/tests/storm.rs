@@ -11,6 +11,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::print_stdout, reason = "a storm is also a measurement")]
 
+#[path = "storm/balancer.rs"]
+mod balancer;
 #[path = "storm/clients.rs"]
 mod clients;
 #[path = "storm/deployer.rs"]
@@ -19,11 +21,17 @@ mod deployer;
 mod history;
 #[path = "storm/http.rs"]
 mod http;
+#[path = "cluster/links.rs"]
+#[expect(dead_code, reason = "no way is cut here")]
+mod links;
 #[path = "storm/package.rs"]
 mod package;
 #[path = "support/server.rs"]
 #[expect(dead_code, reason = "other tests use more of it")]
 mod server;
+#[path = "cluster/servers.rs"]
+#[expect(dead_code, reason = "the tests of the cluster use more of it")]
+mod servers;
 #[path = "storm/world.rs"]
 mod world;
 
@@ -32,16 +40,22 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use balancer::Balancer;
 use clients::{Connections, Storm};
 use deployer::Deployer;
 use serde_json::Value;
 use server::{Server, Start};
+use servers::Servers;
+use store::conformance::postgres::Server as Postgres;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use world::World;
 
 /// How long it may take until every document is handled.
 const QUIET: Duration = Duration::from_secs(120);
+
+/// How long a server stands still.
+const PAUSED: Duration = Duration::from_secs(3);
 
 /// One storm at a time: each takes the whole machine.
 static TURN: Mutex<()> = Mutex::const_new(());
@@ -73,9 +87,9 @@ struct Running {
 }
 
 impl Running {
-    async fn begin(storm: Arc<Storm>) -> Self {
+    async fn begin(storm: Arc<Storm>, servers: &[String]) -> Self {
         let mut deployer = Deployer::new(storm.clone());
-        deployer.first().await;
+        deployer.first(servers).await;
         let (mut clients, mut deployments) = (JoinSet::new(), JoinSet::new());
         for number in 0..asked("POINTSMAN_TEST_STORM_CLIENTS", 16) {
             clients.spawn(storm.clone().client(number));
@@ -171,11 +185,12 @@ fn report(storm: &Storm, deployer: &Deployer) {
     closed.sort_unstable();
     let within = |percent: usize| closed[(closed.len() * percent).div_ceil(100) - 1];
     println!(
-        "{} calls, {} documents, {} tried again; deployments {:?}; gates closed for {} µs (half), \
+        "{} calls, {} documents, {} tried again, {} elsewhere; deployments {:?}; gates closed for {} µs (half), \
          {} µs (99 %), {:?} µs; the longest call took {:?}; versions that handled {}",
         storm.calls.lock().unwrap().len(),
         storm.published.lock().unwrap().len(),
         storm.cut.load(Ordering::SeqCst),
+        storm.away.load(Ordering::SeqCst),
         deployer.ends,
         within(50),
         within(99),
@@ -192,7 +207,7 @@ async fn no_call_fails_and_no_document_is_lost_while_packages_are_deployed() {
     let (world, _driver) = World::open().await;
     let server = start(&directory.path().join("data"));
     let storm = Storm::new(world, address(&server), Connections::Hold);
-    Running::begin(storm).await.end().await;
+    Running::begin(storm, &[]).await.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -203,7 +218,7 @@ async fn a_server_that_is_killed_and_started_again_meanwhile_loses_nothing() {
     let (world, _driver) = World::open().await;
     let mut server = start(&data);
     let storm = Storm::new(world, address(&server), Connections::Break);
-    let running = Running::begin(storm.clone()).await;
+    let running = Running::begin(storm.clone(), &[]).await;
     let kills = u32::try_from(asked("POINTSMAN_TEST_STORM_KILLS", 2)).unwrap();
     for _ in 0..kills {
         tokio::time::sleep(seconds() / (kills + 1)).await;
@@ -212,5 +227,43 @@ async fn a_server_that_is_killed_and_started_again_meanwhile_loses_nothing() {
         server = start(&data);
         storm.moved(address(&server));
     }
+    running.end().await;
+}
+
+const CLUSTER: &str = "three_servers_of_which_one_is_killed_and_one_paused_lose_nothing";
+
+/// One server is killed and comes back, then another one stands still for a while.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_servers_of_which_one_is_killed_and_one_paused_lose_nothing() {
+    let _turn = TURN.lock().await;
+    let Some(postgres) = Postgres::own(CLUSTER) else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let (world, _driver) = World::open().await;
+    let database = postgres.schema().await;
+    let servers = Servers::start(directory.path(), &database, postgres.directory()).await;
+    let balancer = Balancer::open().await;
+    // Who is in turn; a paused one is taken out as a balancer does that asks for health.
+    let without = |away: Option<usize>| {
+        let here = (0..servers.count()).filter(|number| Some(*number) != away);
+        let hosts = here.map(|number| servers.http(number).replace("http://", ""));
+        balancer.set(hosts.collect());
+    };
+    without(None);
+    let address = format!("http://127.0.0.1:{}", balancer.port);
+    let storm = Storm::new(world, address, Connections::Expire);
+    let all: Vec<String> = (0..servers.count()).map(|number| servers.http(number)).collect();
+    let running = Running::begin(storm, &all).await;
+    let third = seconds() / 3;
+    tokio::time::sleep(third).await;
+    without(Some(1));
+    servers.kill(1);
+    tokio::task::block_in_place(|| servers.start_one(1));
+    without(None);
+    tokio::time::sleep(third).await;
+    without(Some(2));
+    servers.pause(2);
+    tokio::time::sleep(PAUSED).await;
+    servers.resume(2);
+    without(None);
     running.end().await;
 }

@@ -277,7 +277,12 @@ impl Loader {
         }
         let (source, directory) = (active.clone(), self.directory(active));
         let unpacked = crate::blocking::run(move || {
-            if directory.exists() { Ok(()) } else { source.package.source.unpack(&directory) }
+            if directory.exists() {
+                return Ok(());
+            }
+            let unpacked = source.package.source.unpack(&directory);
+            // Somebody else was faster, with the same files: the digest is theirs.
+            if directory.exists() { Ok(()) } else { unpacked }
         });
         match unpacked.await {
             Ok(Ok(())) => Ok(()),

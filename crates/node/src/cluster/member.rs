@@ -150,6 +150,9 @@ async fn join(
     let key = store.join(&member, lease_ms).await?;
     // What is deployed at this moment is closed here before anything is served.
     crate::deployment::part::join(around).await?;
+    // INV-1: what was committed while it was away serves before its lease is seen to run.
+    let revision = store.pulse().await?.catalog;
+    around.catalogs.refresh(revision).await?;
     tracing::info!(member = %key, name = me.name, lease_ms, "joined the cluster");
     Ok((key, (begun, lease_ms)))
 }

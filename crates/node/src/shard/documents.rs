@@ -112,6 +112,8 @@ impl Shard {
             at_ms: self.now_ms,
             content: new.content,
         };
+        // SGT-1: a package that was told to be there has its share of every document from then on.
+        self.catch_up();
         let triggers = self.catalog.triggers.get(&document.document_type).cloned();
         let document = Arc::new(document);
         for trigger in triggers.unwrap_or_default() {

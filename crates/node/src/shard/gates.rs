@@ -6,7 +6,7 @@
 //! running instances go on until they call a service. A child process starts in the version that
 //! is adopted here: its parent runs already.
 //! Invariants: SGT-1 what starts while a gate is open starts in the version that was committed
-//! before the gate opened.
+//! before the gate opened, and a document goes to the subscriptions of that version.
 //! Read first: [`Shard::admit`], then [`Shard::open_up`].
 
 use engine::ids::{Address, DefinitionKey, EntryKey};
@@ -57,7 +57,7 @@ impl Shard {
     }
 
     /// Adopts what was published before a gate opened (SGT-1).
-    fn catch_up(&mut self) {
+    pub(super) fn catch_up(&mut self) {
         let opened = self.gates.opened();
         if self.held_up.opened != opened {
             self.held_up.opened = opened;

@@ -25,6 +25,8 @@ pub(crate) const PAUSE: Duration = Duration::from_millis(5);
 const CALLS: u64 = 8;
 /// Documents that are published together.
 const TOGETHER: u64 = 4;
+/// What a server says whose lease ran out.
+const AWAY: &str = "the server is recovering";
 /// Failures that are kept: one is enough to fail.
 const FAILURES_MAX: usize = 20;
 
@@ -35,6 +37,8 @@ pub(crate) enum Connections {
     Hold,
     /// They break when a server is killed.
     Break,
+    /// They break, and a server whose lease ran out says so until it has another one.
+    Expire,
 }
 
 /// What clients and deployer know of each other.
@@ -49,6 +53,8 @@ pub(crate) struct Storm {
     pub(crate) published: Mutex<BTreeSet<String>>,
     /// Calls that were tried again because the connection broke.
     pub(crate) cut: AtomicUsize,
+    /// Calls that were tried again because the server's lease had run out.
+    pub(crate) away: AtomicUsize,
     pub(crate) failures: Mutex<Vec<String>>,
     /// The longest that a client waited for an answer.
     pub(crate) longest: Mutex<Duration>,
@@ -66,6 +72,7 @@ impl Storm {
             changes: Mutex::default(),
             published: Mutex::default(),
             cut: AtomicUsize::new(0),
+            away: AtomicUsize::new(0),
             failures: Mutex::default(),
             longest: Mutex::default(),
         })
@@ -90,7 +97,7 @@ impl Storm {
         self.stop.store(true, Ordering::SeqCst);
     }
 
-    pub(crate) fn failed(&self, why: String) {
+    pub(crate) fn failed(&self, why: &str) {
         let mut failures = self.failures.lock().unwrap();
         if failures.len() < FAILURES_MAX {
             let moment = self.moment();
@@ -143,7 +150,7 @@ impl Storm {
         let Some(version) = number.filter(|_| {
             reply.version.as_deref() == version && reply.body["call"].as_str() == Some(call)
         }) else {
-            return self.failed(format!("{call} was answered by {reply:?}"));
+            return self.failed(&format!("{call} was answered by {reply:?}"));
         };
         self.calls.lock().unwrap().push(Call { begin, end, version });
     }
@@ -151,15 +158,24 @@ impl Storm {
     /// Whether it only broke, where connections break. Everything else is a failure.
     fn is_worth_another_try(&self, what: &str, failure: &Failure) -> bool {
         match failure {
-            Failure::Cut(_) if self.connections == Connections::Break => {
+            Failure::Cut(_) if self.connections != Connections::Hold => {
                 self.cut.fetch_add(1, Ordering::SeqCst);
                 true
             }
+            Failure::Refused(why) if self.says_away(why) => {
+                self.away.fetch_add(1, Ordering::SeqCst);
+                true
+            }
             Failure::Cut(why) | Failure::Refused(why) => {
-                self.failed(format!("{what}: {why}"));
+                self.failed(&format!("{what}: {why}"));
                 false
             }
         }
+    }
+
+    /// Whether a server says that its lease ran out, where that may be.
+    pub(crate) fn says_away(&self, why: &str) -> bool {
+        self.connections == Connections::Expire && why.starts_with("503 ") && why.contains(AWAY)
     }
 
     /// Publishes documents until they are accepted: twice does no harm.
@@ -178,7 +194,7 @@ impl Storm {
                 Ok(reply) => {
                     let items = reply.body.as_array().cloned().unwrap_or_default();
                     if items.len() != orders.len() || items.iter().any(|one| one["key"].is_null()) {
-                        self.failed(format!("publish: {}", reply.body));
+                        self.failed(&format!("publish: {}", reply.body));
                     }
                     self.published.lock().unwrap().extend(orders);
                     return;

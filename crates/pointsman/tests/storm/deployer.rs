@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::clients::{Connections, PAUSE, Storm};
@@ -49,13 +49,19 @@ impl Deployer {
         Self { storm, http: Http::new(), next: 0, ends: BTreeMap::new(), closed_us: Vec::new() }
     }
 
-    /// What everything begins with.
-    pub(crate) async fn first(&mut self) {
+    /// What everything begins with. These servers have adopted it afterwards: a deployment is told
+    /// to be done before other servers know a package that is new to them.
+    pub(crate) async fn first(&mut self, servers: &[String]) {
         self.next = 1;
         self.change(Sort::Good).await;
         let front = ("application/zstd", package::front().into());
         let url = self.storm.url("/api/deployments");
         self.http.send(Method::POST, &url, front).await.unwrap();
+        for server in servers {
+            while self.http.get(&format!("{server}/api/packages/front")).await.is_err() {
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
     }
 
     /// The next one.
@@ -70,7 +76,7 @@ impl Deployer {
         slow.spawn(async move { storm.call(&Http::new(), "slow", &call).await });
         let waits = self.storm.world.slow_call_waits();
         if tokio::time::timeout(PATIENCE, waits).await.is_err() {
-            self.storm.failed("the slow call does not come in".to_owned());
+            self.storm.failed("the slow call does not come in");
         }
         self.change(sort).await;
         // A call that broke is tried again, and waits again.
@@ -94,11 +100,12 @@ impl Deployer {
         };
         let view = match self.course(sort, version).await {
             Ok(view) => Some(view),
-            Err(Failure::Cut(_)) if self.storm.connections == Connections::Break => {
+            Err(Failure::Cut(_)) if self.storm.connections != Connections::Hold => {
                 self.found(version).await
             }
+            Err(Failure::Refused(why)) if self.storm.says_away(&why) => self.found(version).await,
             Err(why) => {
-                self.storm.failed(format!("deployment of {version} ({sort:?}): {why:?}"));
+                self.storm.failed(&format!("deployment of {version} ({sort:?}): {why:?}"));
                 None
             }
         };
@@ -123,8 +130,12 @@ impl Deployer {
             Sort::Late => "timed-out",
             Sort::Cancelled => "cancelled",
         };
+        if outcome != wanted {
+            let reason = view.as_ref().map(|view| view["reason"].clone()).unwrap_or_default();
+            println!("{version} is {outcome} and not {wanted}: {reason}");
+        }
         if outcome != wanted && self.storm.connections == Connections::Hold {
-            self.storm.failed(format!("{version} is {outcome} and should be {wanted}: {view:?}"));
+            self.storm.failed(&format!("{version} is {outcome} and should be {wanted}: {view:?}"));
         }
     }
 
@@ -174,6 +185,12 @@ impl Deployer {
                 tokio::time::sleep(PAUSE).await;
             }
         };
-        tokio::time::timeout(PATIENCE, search).await.ok()
+        if let Ok(view) = tokio::time::timeout(PATIENCE, search).await {
+            return Some(view);
+        }
+        // It left nothing behind but, perhaps, what serves.
+        let serves = self.http.get(&self.storm.url("/api/packages/storm")).await.ok()?;
+        let outcome = if serves.body["version"] == *name { "done" } else { "interrupted" };
+        Some(json!({"outcome": outcome}))
     }
 }
