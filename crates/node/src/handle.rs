@@ -203,7 +203,6 @@ impl Node {
         running.spawn(membership.run());
         let followers = Arc::new(Followers::default());
         running.spawn(followers.clone().sweep());
-        let leading = Leading::default();
         let inner = Inner {
             name: options.name,
             store,
@@ -221,10 +220,10 @@ impl Node {
             hosting: Hosting::new(),
             following: std::sync::Mutex::new(JoinSet::new()),
             courses: Courses::default(),
-            leading: leading.clone(),
+            leading: Leading::default(),
         };
-        let outside = Some(Arc::new(Outside { leading }));
-        let node = Self { inner: Arc::new(inner), _outside: outside };
+        let _outside = Some(Arc::new(Outside { leading: inner.leading.clone() }));
+        let node = Self { inner: Arc::new(inner), _outside };
         Hosting::begin(&node, &hosts);
         node.begin_watching(starting);
         node

@@ -143,10 +143,16 @@ impl Node {
         if let Some(course) = self.inner.courses.get(key) {
             return Some(course.view());
         }
-        let (_, mut view) = course::read_detail(&row.detail)?;
+        let (assignment, mut view) = course::read_detail(&row.detail)?;
         view.key = key;
+        let members = &self.inner.routes.table().members;
+        let is_led = members.contains_key(&ServerKey(assignment.leader));
         match row.state {
             DeploymentState::Open => {}
+            // It is over when every server has heard of it, which its leader writes down.
+            DeploymentState::Committed if is_led && view.stage != Stage::Ended => {
+                view.stage = Stage::Opening;
+            }
             DeploymentState::Committed => {
                 view.stage = Stage::Ended;
                 view.outcome = Some(Outcome::Done);
@@ -168,8 +174,8 @@ impl Node {
         let row = self.inner.store.deployment(key).await?;
         let row = row.ok_or_else(|| Error::not_found("deployment", &key))?;
         let missing = || Error::Internal { detail: format!("{key} has no detail") };
-        if row.state != DeploymentState::Open {
-            let view = self.view_of(key, &row).ok_or_else(missing)?;
+        let view = self.view_of(key, &row).ok_or_else(missing)?;
+        if view.stage == Stage::Ended {
             return if cancel { Err(too_late(&view)) } else { Ok(view) };
         }
         let (assignment, _) = course::read_detail(&row.detail).ok_or_else(missing)?;
