@@ -17,7 +17,6 @@
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};
-use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -585,20 +584,4 @@ impl Chain {
         let is_good = names.len() <= CHAIN_MAX && names.iter().all(is_name);
         is_good.then(|| Self(names.into_iter().map(Str::from).collect()))
     }
-}
-
-/// Runs a call inside of its gates: enters, or waits at most `patience`; leaves when it has ended.
-///
-/// # Errors
-/// A [`Refusal`].
-pub async fn within<T, F: Future<Output = T>>(
-    gates: &Gates,
-    (packages, chain, what): ([&Str; 2], &Chain, What),
-    patience: Duration,
-    work: impl FnOnce(Chain) -> F,
-) -> Result<T, Refusal> {
-    let admission = gates.enter(packages, chain, what, patience).await?;
-    let done = work(admission.chain()).await;
-    drop(admission);
-    Ok(done)
 }
